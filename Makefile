@@ -1,0 +1,210 @@
+#
+# make            builds build/ngx_push_module.so for the installed NGINX
+# make help       the other things there are to make
+#
+# BUILD=release|debug|asan|cover is the flavour; each has its folder in build/.
+#
+
+BUILD ?= release
+T     ?=
+FUZZ_SECONDS ?= 60
+JOBS  ?= 4
+
+SHELL  = /bin/bash
+CLANG ?= clang
+B     := $(CURDIR)/build
+O     := $(B)/$(BUILD)
+FILES := $(sort $(wildcard ngx_push_module/*/*.[ch]))
+
+
+# the module
+
+WARN          = -Wextra -Wshadow -Wno-unused-parameter
+CFLAGS_release = -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
+CFLAGS_debug  = -O0 -DNGX_PUSH_DEBUG=1
+CFLAGS_cover  = -O0 -DNGX_PUSH_DEBUG=1 --coverage
+CFLAGS_asan   = -O1 -DNGX_PUSH_DEBUG=1 -DNGX_DEBUG_PALLOC=1 \
+                -fno-omit-frame-pointer -fsanitize=address,undefined
+LDFLAGS_release = -Wl,-z,relro -Wl,-z,now
+LDFLAGS_cover = --coverage
+LDFLAGS_asan  = -fsanitize=address,undefined -Wl,-z,nodelete
+
+ifeq ($(BUILD),asan)
+NGINX     = $(B)/nginx-asan/nginx
+NGINX_SRC = $(B)/source/nginx
+NGINX_CONF = $(B)/nginx-asan/conf_flags
+else
+NGINX     = /usr/sbin/nginx
+NGINX_SRC = /usr/share/nginx/src
+NGINX_CONF = $(NGINX_SRC)/conf_flags
+endif
+
+
+.PHONY: all help test asan asan-build test-asan unit lint fuzz fuzz-build \
+        bench cover compdb clean distclean FORCE
+
+all: $(O)/ngx_push_module.so    ## the module (default); BUILD=debug|asan|cover
+
+help:    ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile \
+	    | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
+
+$(O)/ngx_push_module.so: $(O)/objs/Makefile FORCE
+	@flock $(O)/lock $(MAKE) -s -C $(NGINX_SRC) -f $(O)/objs/Makefile modules
+	@cmp -s $(O)/objs/ngx_push_module.so $@ \
+	    || { cp $(O)/objs/ngx_push_module.so $@.new && mv $@.new $@; }
+ifeq ($(BUILD),release)
+	@cmp -s $@ $(B)/ngx_push_module.so \
+	    || { cp $@ $(B)/so.new && mv $(B)/so.new $(B)/ngx_push_module.so; }
+endif
+
+$(O)/objs/Makefile: config Makefile $(O)/files $(NGINX_CONF)
+	@echo "configure: $(BUILD)"
+	@. $(NGINX_CONF) && cd $(NGINX_SRC) && flock $(O)/lock ./configure \
+	    "$${NGX_CONF_FLAGS[@]}" \
+	    --with-cc-opt="-g -fPIC $(CFLAGS_$(BUILD)) $(WARN) $(CFLAGS)" \
+	    --with-ld-opt="-fPIC $(LDFLAGS_$(BUILD)) $(LDFLAGS)" \
+	    --add-dynamic-module=$(CURDIR) --builddir=$(O)/objs \
+	    > $(O)/configure.log || { tail -n 20 $(O)/configure.log; exit 1; }
+
+$(O)/files: FORCE
+	@mkdir -p $(O)
+	@echo $(FILES) | cmp -s - $@ || echo $(FILES) > $@
+
+
+# tests against a running NGINX
+
+test: all    ## t/*.t, or T=t/x.t; JOBS=4 at once
+	@PUSH_NGINX=$(NGINX) PUSH_MODULE=$(O)/ngx_push_module.so \
+	    prove -It/lib $(if $(T),-v $(T),-j$(JOBS) t)
+
+asan: asan-build test-asan    ## NGINX and the module under ASan and UBSan: build, test
+
+asan-build: $(B)/nginx-asan/nginx    ## only build them
+	@$(MAKE) --no-print-directory BUILD=asan all
+
+test-asan: asan-build    ## only test them; T=t/x.t
+	@PUSH_ASAN=1 $(MAKE) --no-print-directory BUILD=asan test
+
+$(B)/nginx-asan/conf_flags: $(B)/nginx-asan/nginx
+
+$(B)/nginx-asan/nginx: | $(B)/source/nginx
+	@echo "NGINX under AddressSanitizer: about a minute, once"
+	@flock $(B)/source/lock util/nginx-build asan $(B)/source/nginx $(@D)
+
+$(B)/source/nginx:
+	@mkdir -p $(@D)
+	@flock $(@D)/lock bash -c '[ -e $@ ] || util/nginx-source $(@D)' \
+	    > $(@D)/log 2>&1 || { cat $(@D)/log; exit 1; }
+
+
+# unit tests and fuzzers: our objects, NGINX's own, no server
+
+U      = $(B)/unit
+LIB    = $(B)/nginx-unit/libnginx.a
+CORE   = $(filter-out %/ngx_push_module.c,$(wildcard ngx_push_module/core/*.c))
+CODEC  = $(wildcard ngx_push_module/codec/*.c)
+UNITS  = $(patsubst t/unit/%.c,$(U)/%,$(filter t/unit/%.c,$(or $(T),\
+         $(wildcard t/unit/*.c))))
+FUZZERS = $(patsubst t/fuzz/%.c,$(U)/fuzz/%,$(filter t/fuzz/%.c,$(or $(T),\
+         $(wildcard t/fuzz/*.c))))
+
+# in a crash_* program the hooks of t/unit/crash.h see every store
+SHARED = $(patsubst %,$(U)/crash/ngx_%.o,rbtree string slab shmtx crc32)
+
+UNIT_CFLAGS = -g -O1 -MMD -MP -fno-omit-frame-pointer -Wall $(WARN) -Werror \
+              -DNGX_PUSH_DEBUG=1 -DNGX_DEBUG_PALLOC=1 -It/unit \
+              -Ingx_push_module/core -Ingx_push_module/codec \
+              $(addprefix -isystem $(B)/source/nginx/src/,core event \
+              event/modules os/unix) -isystem $(B)/nginx-unit/objs
+SANITIZE    = -fsanitize=address,undefined -fno-sanitize-recover=all
+STORES      = -fsanitize=thread -U__SANITIZE_THREAD__
+WRAP        = -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset
+UNIT_LIBS   = $(LIB) -Wl,--as-needed -lhiredis -ljansson -lpcre2-8 -lssl \
+              -lcrypto -lz -lcrypt -ldl -lpthread -lm
+
+unit: $(UNITS)    ## C tests of core/ and codec/, or T=t/unit/x.c
+	@$(if $(UNITS),prove $(if $(T),-v) -j$(JOBS) -e '' $(UNITS),echo "no t/unit/*.c")
+
+fuzz: fuzz-build    ## t/fuzz/*.c, FUZZ_SECONDS=60 each; T=t/fuzz/x.c
+	@set -e; for f in $(FUZZERS); do \
+	    n=$${f##*/}; mkdir -p $(U)/corpus/$$n t/fuzz/corpus/$$n; \
+	    echo "fuzz: $$n"; \
+	    $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
+	        -print_final_stats=1 -artifact_prefix=$(U)/$$n- \
+	        $(U)/corpus/$$n t/fuzz/corpus/$$n 2>&1 \
+	        | grep -v '^INFO\|^stat::\(new\|slow\|peak\)'; \
+	    [ $${PIPESTATUS[0]} = 0 ]; \
+	done
+
+fuzz-build: $(FUZZERS)    ## only build them
+
+$(LIB): | $(B)/source/nginx
+	@echo "NGINX's objects for unit tests: some seconds, once"
+	@flock $(B)/source/lock util/nginx-build unit $(B)/source/nginx $(@D)
+
+$(U)/obj/%.o: ngx_push_module/%.c Makefile | $(LIB)
+	@mkdir -p $(@D)
+	@$(CLANG) $(UNIT_CFLAGS) $(SANITIZE) -c $< -o $@
+
+$(U)/fuzz-obj/%.o: ngx_push_module/%.c Makefile | $(LIB)
+	@mkdir -p $(@D)
+	@$(CLANG) $(UNIT_CFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link -c $< -o $@
+
+$(U)/crash/%.o: ngx_push_module/%.c Makefile | $(LIB)
+	@mkdir -p $(@D)
+	@$(CLANG) $(UNIT_CFLAGS) $(STORES) -c $< -o $@
+
+$(SHARED): $(U)/crash/%.o: Makefile | $(LIB)
+	@mkdir -p $(@D)
+	@$(CLANG) $(UNIT_CFLAGS) -w $(STORES) -c $(B)/source/nginx/src/core/$*.c -o $@
+
+# the words of codec/ stand alone; so do their tests
+$(filter $(U)/codec_%,$(UNITS)): $(U)/%: t/unit/%.c \
+    $(CODEC:ngx_push_module/%.c=$(U)/obj/%.o) Makefile
+	@$(CLANG) $(UNIT_CFLAGS) $(SANITIZE) -o $@ $(filter %.c %.o,$^) $(UNIT_LIBS)
+
+$(filter $(U)/crash_%,$(UNITS)): $(U)/%: t/unit/%.c $(SHARED) \
+    $(CORE:ngx_push_module/%.c=$(U)/crash/%.o) \
+    $(CODEC:ngx_push_module/%.c=$(U)/crash/%.o) Makefile
+	@$(CLANG) $(UNIT_CFLAGS) $(WRAP) -o $@ $(filter %.c %.o,$^) $(UNIT_LIBS)
+
+$(filter-out $(U)/codec_% $(U)/crash_%,$(UNITS)): $(U)/%: t/unit/%.c \
+    $(CORE:ngx_push_module/%.c=$(U)/obj/%.o) \
+    $(CODEC:ngx_push_module/%.c=$(U)/obj/%.o) Makefile
+	@$(CLANG) $(UNIT_CFLAGS) $(SANITIZE) -o $@ $(filter %.c %.o,$^) $(UNIT_LIBS)
+
+$(FUZZERS): $(U)/fuzz/%: t/fuzz/%.c \
+    $(CODEC:ngx_push_module/%.c=$(U)/fuzz-obj/%.o) Makefile
+	@mkdir -p $(@D)
+	@$(CLANG) $(UNIT_CFLAGS) $(SANITIZE) -fsanitize=fuzzer -o $@ \
+	    $(filter %.c %.o,$^) $(UNIT_LIBS)
+
+-include $(wildcard $(U)/*.d $(U)/*/*.d $(U)/*/*/*.d)
+
+
+# the rest
+
+lint:    ## style, layers, names, documentation, scripts
+	@util/lint
+
+bench: all    ## builds bench/*.c into build/bench/
+	@mkdir -p $(B)/bench
+	@set -e; for f in $(wildcard bench/*.c); do n=$${f##*/}; \
+	    $(CC) -g -O2 -Wall -Wextra -pthread -o $(B)/bench/$${n%.c} $$f; done
+
+cover:    ## line coverage of the suite, worst files first
+	@$(MAKE) --no-print-directory BUILD=cover all
+	@find $(B)/cover -name '*.gcda' -delete
+	@-PUSH_COVER=1 $(MAKE) --no-print-directory BUILD=cover test
+	@util/cover $(B)/cover
+
+compdb: all    ## compile_commands.json
+	@util/compdb $(NGINX_SRC) $(O)/objs/Makefile > compile_commands.json
+
+clean:    ## all that was built from our files
+	@rm -rf compile_commands.json $(addprefix $(B)/,release debug asan cover \
+	    unit bench js ngx_push_module.so)
+
+distclean: clean    ## and the NGINX that was built for tests
+	@rm -rf $(B)

@@ -1,0 +1,318 @@
+
+/*
+ * Copyright (C) The ngx_push_module authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <sys/eventfd.h>
+
+#include "ngx_push_hub.h"
+#include "ngx_push_bell.h"
+#include "ngx_push_channel.h"
+
+
+#define NGX_PUSH_TICK  1000
+
+
+static ngx_int_t ngx_push_hub_listen(ngx_push_hub_t *hub);
+static void ngx_push_hub_rung(ngx_event_t *rev);
+static void ngx_push_hub_tick(ngx_event_t *ev);
+static void ngx_push_hub_lost(ngx_push_hub_t *hub);
+static void ngx_push_hub_lose(ngx_push_group_t *g, ngx_queue_t *queue);
+
+
+static ngx_push_exit_pt  ngx_push_hub_exit_handler;
+
+
+ngx_int_t
+ngx_push_hub_start(ngx_push_zone_t *zone)
+{
+    ngx_push_hub_t  *hub;
+
+    hub = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_push_hub_t));
+    if (hub == NULL) {
+        return NGX_ERROR;
+    }
+
+    hub->zone = zone;
+    hub->generation = zone->sh->generation;
+    ngx_queue_init(&hub->work);
+
+    ngx_push_zone_lock(zone);
+    hub->number = ngx_push_bell_claim(zone->sh);
+    ngx_push_zone_unlock(zone);
+
+    if (hub->number == NGX_PUSH_NO_BELL) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "zone \"%V\" has no place for another worker, "
+                      "this one takes no subscribers",
+                      ngx_push_zone_name(zone));
+        return NGX_OK;
+    }
+
+    hub->bell = &ngx_push_bells(zone->sh)[hub->number];
+
+    hub->pump.handler = ngx_push_hub_pump;
+    hub->pump.data = hub;
+    hub->pump.log = ngx_cycle->log;
+
+    hub->tick.handler = ngx_push_hub_tick;
+    hub->tick.data = hub;
+    hub->tick.log = ngx_cycle->log;
+    hub->tick.cancelable = 1;
+
+    if (ngx_push_hub_listen(hub) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_add_timer(&hub->tick, NGX_PUSH_TICK);
+
+    zone->hub = hub;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_push_hub_stop(ngx_push_hub_t *hub)
+{
+    int                fd;
+    ngx_uint_t         i;
+    ngx_push_group_t  *g;
+
+    hub->zone->hub = NULL;
+
+    ngx_push_zone_lock(hub->zone);
+
+    if (hub->generation == hub->zone->sh->generation) {
+        ngx_push_zone_sweep(hub->zone->sh, hub->bell);
+    }
+
+    hub->bell->pid = 0;
+
+    ngx_push_zone_unlock(hub->zone);
+
+    for (i = 0; i < hub->ngroups; i++) {
+        g = hub->groups[i];
+
+        if (!((uintptr_t) g & 1)) {
+            ngx_free(g);
+        }
+    }
+
+    ngx_free(hub->groups);
+    ngx_free(hub->spare);
+
+    if (hub->tick.timer_set) {
+        ngx_del_timer(&hub->tick);
+    }
+
+    fd = hub->connection->fd;
+
+    ngx_free_connection(hub->connection);
+    hub->connection->fd = (ngx_socket_t) -1;
+
+    (void) ngx_close_file(fd);
+}
+
+
+ngx_push_hub_t *
+ngx_push_hub(ngx_push_zone_t *zone)
+{
+    return zone->hub;
+}
+
+
+void
+ngx_push_hub_gauge(ngx_push_hub_t *hub, ngx_uint_t gauge, ngx_int_t n)
+{
+    /* this worker alone writes it */
+
+    hub->bell->gauges[gauge] += n;
+}
+
+
+void
+ngx_push_hub_on_exit(ngx_push_exit_pt handler)
+{
+    ngx_push_hub_exit_handler = handler;
+}
+
+
+ngx_int_t
+ngx_push_hub_lock(ngx_push_hub_t *hub)
+{
+    ngx_push_zone_lock(hub->zone);
+
+    if (hub->generation == hub->zone->sh->generation) {
+        return NGX_OK;
+    }
+
+    hub->generation = hub->zone->sh->generation;
+
+    ngx_push_zone_unlock(hub->zone);
+
+    ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                  "zone \"%V\" was damaged and begins anew, "
+                  "all its subscribers are to reconnect",
+                  ngx_push_zone_name(hub->zone));
+
+    ngx_push_hub_lost(hub);
+
+    ngx_push_zone_lock(hub->zone);
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * An idle connection of NGINX on an eventfd: idle, so that its handler hears
+ * of a graceful exit.  A bell without an eventfd gets one that never rings.
+ */
+
+static ngx_int_t
+ngx_push_hub_listen(ngx_push_hub_t *hub)
+{
+    int                 fd;
+    ngx_connection_t   *c;
+    ngx_push_shared_t  *sh;
+
+    sh = hub->zone->sh;
+
+    if (hub->number < sh->nfds) {
+        fd = sh->fds[hub->number];
+
+    } else {
+        fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+
+        if (fd == -1) {
+            ngx_log_error(NGX_LOG_EMERG, ngx_cycle->log, ngx_errno,
+                          "eventfd() failed");
+            return NGX_ERROR;
+        }
+    }
+
+    c = ngx_get_connection(fd, ngx_cycle->log);
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->data = hub;
+    c->idle = 1;
+    c->log = ngx_cycle->log;
+
+    c->read->handler = ngx_push_hub_rung;
+    c->read->log = ngx_cycle->log;
+    c->write->log = ngx_cycle->log;
+
+    hub->connection = c;
+
+    return ngx_add_event(c->read, NGX_READ_EVENT, NGX_CLEAR_EVENT);
+}
+
+
+static void
+ngx_push_hub_rung(ngx_event_t *rev)
+{
+    uint64_t           n;
+    ngx_connection_t  *c;
+
+    c = rev->data;
+
+    if (c->close) {
+        c->close = 0;
+
+        if (ngx_push_hub_exit_handler) {
+            ngx_push_hub_exit_handler();
+        }
+
+        return;
+    }
+
+    (void) ! read(c->fd, &n, sizeof(uint64_t));
+
+    ngx_push_hub_pump(&((ngx_push_hub_t *) c->data)->pump);
+}
+
+
+static void
+ngx_push_hub_tick(ngx_event_t *ev)
+{
+    ngx_push_hub_t  *hub;
+
+    hub = ev->data;
+
+    ngx_push_zone_tick(hub->zone);
+
+    if (hub->bell->ready || hub->generation != hub->zone->sh->generation) {
+        ngx_push_hub_pump(&hub->pump);
+    }
+
+    if (ngx_push_zone_superseded(hub->zone) && ngx_push_hub_exit_handler) {
+        ngx_push_hub_exit_handler();
+    }
+
+    ngx_add_timer(ev, NGX_PUSH_TICK);
+}
+
+
+static void
+ngx_push_hub_lost(ngx_push_hub_t *hub)
+{
+    ngx_uint_t         i;
+    ngx_push_group_t  *g, *current;
+
+    for (i = 0; i < hub->ngroups; i++) {
+        g = hub->groups[i];
+
+        if (!((uintptr_t) g & 1)) {
+            g->listener = NULL;
+            g->channel = NULL;
+        }
+    }
+
+    current = hub->current;
+
+    for (i = 0; i < hub->ngroups; i++) {
+        g = hub->groups[i];
+
+        if ((uintptr_t) g & 1 || g->channel) {
+
+            /* none, or one that somebody has joined meanwhile */
+
+            continue;
+        }
+
+        hub->current = g;
+
+        ngx_push_hub_lose(g, &g->waiting);
+        ngx_push_hub_lose(g, &g->served);
+
+        hub->current = current;
+
+        if (g->subscriptions == 0 && g != current) {
+            ngx_push_hub_drop_group(hub, g);
+        }
+    }
+}
+
+
+static void
+ngx_push_hub_lose(ngx_push_group_t *g, ngx_queue_t *queue)
+{
+    ngx_queue_t              *q;
+    ngx_push_subscription_t  *s;
+
+    while (!ngx_queue_empty(queue)) {
+        q = ngx_queue_head(queue);
+        ngx_queue_remove(q);
+        ngx_queue_init(q);
+
+        s = ngx_queue_data(q, ngx_push_subscription_t, queue);
+
+        (void) s->deliver(s, NULL, NGX_PUSH_LOST);
+    }
+}

@@ -1,0 +1,586 @@
+
+/*
+ * Copyright (C) The ngx_push_module authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_push_client.h"
+
+
+/* one client, from its creation to its end */
+
+
+#define NGX_HTTP_PUSH_TLS_WRITE  16384
+#define NGX_HTTP_PUSH_FAR        3600        /* seconds */
+
+
+static void ngx_http_push_client_flush(ngx_http_request_t *r);
+static ngx_int_t ngx_http_push_client_flow(ngx_http_push_client_t *client,
+    ngx_int_t rc);
+static ngx_uint_t ngx_http_push_client_group(ngx_http_push_client_t *client,
+    u_char *start, u_char **ends, ngx_uint_t i, ngx_uint_t n);
+static uint32_t ngx_http_push_seconds_of(ngx_msec_t ms);
+static void ngx_http_push_client_leave(ngx_http_push_client_t *client);
+static void ngx_http_push_client_free(ngx_http_push_client_t *client);
+
+
+static ngx_uint_t  ngx_http_push_nclients;
+static ngx_uint_t  ngx_http_push_nactive;
+
+
+ngx_http_push_client_t *
+ngx_http_push_client_create(ngx_http_request_t *r,
+    const ngx_http_push_transport_t *transport)
+{
+    uint32_t                 now, age, jitter;
+    ngx_pool_cleanup_t      *cln;
+    ngx_http_push_client_t  *client;
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    client = ngx_alloc(sizeof(ngx_http_push_client_t), r->connection->log);
+    if (client == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(client, sizeof(ngx_http_push_client_t));
+
+    cln->handler = ngx_http_push_client_cleanup;
+    cln->data = client;
+
+    ngx_http_set_ctx(r, client, ngx_http_push_subscribe_module);
+
+    now = ngx_http_push_seconds();
+
+    client->connection = r->connection;
+    client->request = r;
+    client->conf = ngx_http_get_module_loc_conf(r,
+                                               ngx_http_push_subscribe_module);
+    client->transport = transport;
+    client->started = now;
+    client->written = now;
+    client->progress = now;
+    ngx_queue_init(&client->queue);
+
+    if (client->conf->max_age) {
+        age = ngx_http_push_seconds_of(client->conf->max_age);
+        jitter = age * client->conf->max_age_jitter / 100;
+
+        client->ends = now + age - jitter + ngx_random() % (2 * jitter + 1);
+    }
+
+    ngx_http_push_nclients++;
+
+    return client;
+}
+
+
+ngx_int_t
+ngx_http_push_client_join(ngx_http_push_client_t *client,
+    ngx_http_push_request_t *q)
+{
+    ngx_int_t        rc;
+    ngx_push_hub_t  *hub;
+
+    hub = ngx_push_hub(client->conf->zone);
+
+    if (hub == NULL) {
+        return NGX_DECLINED;
+    }
+
+    client->json = (q->format == NGX_HTTP_PUSH_FORMAT_JSON);
+    client->subscription.deliver = client->transport->deliver;
+
+    rc = ngx_push_hub_join(hub, &client->subscription, &q->channel,
+                           &q->start);
+
+    if (rc == NGX_OK) {
+        client->joined = 1;
+        ngx_http_push_nactive++;
+        ngx_push_hub_gauge(hub, client->transport->gauge, 1);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_push_client_start(ngx_http_push_client_t *client, ngx_str_t *first)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = client->request;
+
+    /* nothing may change or delay the stream, and it ends the connection */
+
+    r->keepalive = 0;
+    r->limit_rate = 0;
+    r->limit_rate_set = 1;
+    r->allow_ranges = 0;
+#if (NGX_HTTP_GZIP)
+    r->gzip_tested = 1;
+    r->gzip_ok = 0;
+#endif
+
+    ngx_http_clear_content_length(r);
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    client->chunked = r->chunked;
+
+    if (ngx_http_push_unfinished_add(client, first->data, first->len, 0, 0)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    r->main->count++;
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_push_client_flush;
+
+    client->adopting = 1;
+    ngx_http_push_adopt(client);
+
+    return NGX_DONE;
+}
+
+
+ngx_int_t
+ngx_http_push_client_write(ngx_http_push_client_t *client, ngx_str_t *bytes)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_push_unfinished_add(client, bytes->data, bytes->len, 0, 0);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_push_unfinished_send(client);
+    }
+
+    return ngx_http_push_client_flow(client, rc);
+}
+
+
+ngx_int_t
+ngx_http_push_client_write_pieces(ngx_http_push_client_t *client,
+    u_char *start, u_char **ends, ngx_uint_t n, ngx_uint_t *begun)
+{
+    u_char            *p, *end;
+    ssize_t            sent;
+    ngx_int_t          rc;
+    ngx_uint_t         last;
+    ngx_connection_t  *c;
+
+    c = client->connection;
+    p = start;
+    *begun = 0;
+
+    if (client->request) {
+        *begun = n;
+
+        rc = ngx_http_push_unfinished_add(client, start, ends[n - 1] - start,
+                                          1, 0);
+        if (rc == NGX_OK) {
+            rc = ngx_http_push_unfinished_send(client);
+        }
+
+        return ngx_http_push_client_flow(client, rc);
+    }
+
+    while (*begun < n) {
+        last = ngx_http_push_client_group(client, p, ends, *begun, n);
+        end = ends[last];
+
+        sent = c->send(c, p, end - p);
+
+        if (sent == NGX_ERROR) {
+            return ngx_http_push_client_flow(client, NGX_ERROR);
+        }
+
+        if (sent > 0) {
+            p += sent;
+
+            while (*begun < n && ends[*begun] <= p) {
+                (*begun)++;
+            }
+        }
+
+        if (p == end) {
+            continue;
+        }
+
+        if (sent == NGX_AGAIN && c->ssl) {
+
+            /* TLS wants the same bytes again */
+
+            *begun = last + 1;
+
+        } else if (p > (*begun ? ends[*begun - 1] : start)) {
+            end = ends[(*begun)++];
+
+        } else {
+            return ngx_http_push_client_flow(client, NGX_AGAIN);
+        }
+
+        rc = ngx_http_push_unfinished_add(client, p, end - p, 1, 0);
+
+        return ngx_http_push_client_flow(client, (rc == NGX_OK) ? NGX_AGAIN
+                                                                : rc);
+    }
+
+    return ngx_http_push_client_flow(client, NGX_OK);
+}
+
+
+void
+ngx_http_push_client_end(ngx_http_push_client_t *client, ngx_str_t *bytes)
+{
+    ngx_int_t            rc;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = client->request;
+    c = client->connection;
+
+    ngx_http_push_client_leave(client);
+    client->ending = 1;
+
+    rc = ngx_http_push_unfinished_add(client, bytes->data, bytes->len, 0, 1);
+
+    if (rc != NGX_OK) {
+        ngx_http_push_client_close(client);
+        return;
+    }
+
+    if (r) {
+
+        /* NGINX sends what is left, and the pool's cleanup frees the client */
+
+        ngx_queue_remove(&client->queue);
+        ngx_queue_init(&client->queue);
+
+        ngx_http_finalize_request(r, NGX_OK);
+        ngx_http_run_posted_requests(c);
+        return;
+    }
+
+    ngx_http_push_wheel_linger(client);
+
+    switch (ngx_http_push_unfinished_send(client)) {
+
+    case NGX_OK:
+        ngx_http_push_own_shut(client);
+        break;
+
+    case NGX_AGAIN:
+        client->blocked = 1;
+
+        if (ngx_handle_write_event(c->write, 0) == NGX_OK) {
+            break;
+        }
+
+        /* fall through */
+
+    default:
+        ngx_http_push_client_close(client);
+    }
+}
+
+
+void
+ngx_http_push_client_close(ngx_http_push_client_t *client)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = client->request;
+    c = client->connection;
+
+    ngx_http_push_client_leave(client);
+
+    ngx_queue_remove(&client->queue);
+    ngx_queue_init(&client->queue);
+
+    if (r) {
+        ngx_http_finalize_request(r, NGX_ERROR);
+        ngx_http_run_posted_requests(c);
+        return;
+    }
+
+    ngx_http_push_client_free(client);
+    ngx_http_push_own_close(c);
+}
+
+
+void
+ngx_http_push_client_due(ngx_http_push_client_t *client)
+{
+    uint32_t                         now, timeout;
+    ngx_http_push_subscribe_conf_t  *conf;
+
+    if (client->ending) {
+        ngx_http_push_client_close(client);
+        return;
+    }
+
+    now = ngx_http_push_seconds();
+    conf = client->conf;
+
+    timeout = ngx_http_push_seconds_of(conf->send_timeout);
+
+    if (client->blocked && now - client->progress >= timeout) {
+        ngx_log_error(NGX_LOG_INFO, client->connection->log, 0,
+                      "push: client took nothing for send_timeout");
+
+        client->connection->timedout = 1;
+        ngx_http_push_client_close(client);
+        return;
+    }
+
+    if (client->ends && (int32_t) (client->ends - now) <= 0) {
+        client->transport->reconnect(client);
+        return;
+    }
+
+    if (conf->heartbeat
+        && !client->blocked
+        && now - client->written >= ngx_http_push_seconds_of(conf->heartbeat)
+        && ngx_http_push_client_write(client,
+                                      (ngx_str_t *)
+                                      &client->transport->heartbeat)
+           == NGX_DONE)
+    {
+        return;
+    }
+
+    ngx_http_push_client_schedule(client);
+}
+
+
+void
+ngx_http_push_client_schedule(ngx_http_push_client_t *client)
+{
+    uint32_t                         now, due, wait;
+    ngx_http_push_subscribe_conf_t  *conf;
+
+    conf = client->conf;
+    now = ngx_http_push_seconds();
+
+    due = client->ends ? client->ends : now + NGX_HTTP_PUSH_FAR;
+
+    if (client->blocked) {
+        wait = client->progress + ngx_http_push_seconds_of(conf->send_timeout)
+               - now;
+        due = now + ngx_min(due - now, wait);
+
+    } else if (conf->heartbeat) {
+        wait = client->written + ngx_http_push_seconds_of(conf->heartbeat)
+               - now;
+        due = now + ngx_min(due - now, wait);
+    }
+
+    client->due = due;
+    ngx_http_push_wheel_add(client);
+}
+
+
+ngx_uint_t
+ngx_http_push_clients(void)
+{
+    return ngx_http_push_nclients;
+}
+
+
+ngx_uint_t
+ngx_http_push_active_clients(void)
+{
+    return ngx_http_push_nactive;
+}
+
+
+/* the request ends first: the client aborted, or its last words are out */
+
+void
+ngx_http_push_client_cleanup(void *data)
+{
+    ngx_http_push_client_t  *client = data;
+
+    if (client->request == NULL) {
+        return;
+    }
+
+    ngx_http_push_client_leave(client);
+    ngx_http_push_client_free(client);
+}
+
+
+/* the request's write event, for as long as the client has a request */
+
+static void
+ngx_http_push_client_flush(ngx_http_request_t *r)
+{
+    ngx_http_push_client_t  *client;
+
+    client = ngx_http_get_module_ctx(r, ngx_http_push_subscribe_module);
+
+    ngx_http_push_client_writable(client);
+}
+
+
+void
+ngx_http_push_client_writable(ngx_http_push_client_t *client)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_push_unfinished_send(client);
+
+    if (rc == NGX_ERROR) {
+        ngx_http_push_client_close(client);
+        return;
+    }
+
+    if (client->adopting) {
+        ngx_http_push_adopt(client);
+        return;
+    }
+
+    if (rc == NGX_AGAIN) {
+
+        if (ngx_handle_write_event(client->connection->write, 0) != NGX_OK) {
+            ngx_http_push_client_close(client);
+        }
+
+        return;
+    }
+
+    if (client->ending) {
+        ngx_http_push_own_shut(client);
+        return;
+    }
+
+    if (client->blocked) {
+        client->blocked = 0;
+        ngx_http_push_client_schedule(client);
+        ngx_push_hub_resume(&client->subscription);
+    }
+}
+
+
+/* after a write: notes when it was, closes what is broken */
+
+static ngx_int_t
+ngx_http_push_client_flow(ngx_http_push_client_t *client, ngx_int_t rc)
+{
+    switch (rc) {
+
+    case NGX_OK:
+        client->written = ngx_http_push_seconds();
+        return NGX_OK;
+
+    case NGX_AGAIN:
+        client->blocked = 1;
+        client->written = ngx_http_push_seconds();
+        client->progress = client->written;
+        ngx_http_push_client_schedule(client);
+
+        if (ngx_handle_write_event(client->connection->write, 0) == NGX_OK) {
+            return NGX_AGAIN;
+        }
+
+        /* fall through */
+
+    default:
+        ngx_http_push_client_close(client);
+        return NGX_DONE;
+    }
+}
+
+
+/* the last piece to go out with piece i in one write */
+
+static ngx_uint_t
+ngx_http_push_client_group(ngx_http_push_client_t *client, u_char *start,
+    u_char **ends, ngx_uint_t i, ngx_uint_t n)
+{
+    if (client->connection->ssl == NULL) {
+        return n - 1;
+    }
+
+    while (i + 1 < n && ends[i + 1] - start <= NGX_HTTP_PUSH_TLS_WRITE) {
+        i++;
+    }
+
+    return i;
+}
+
+
+static uint32_t
+ngx_http_push_seconds_of(ngx_msec_t ms)
+{
+    return (ms + 999) / 1000;
+}
+
+
+static void
+ngx_http_push_client_leave(ngx_http_push_client_t *client)
+{
+    u_char           id[NGX_PUSH_ID_LEN];
+    ngx_str_t        channel;
+    ngx_push_id_t    last;
+    ngx_push_hub_t  *hub;
+
+    if (!client->joined) {
+        return;
+    }
+
+    client->joined = 0;
+    ngx_http_push_nactive--;
+
+    hub = ngx_push_hub(client->conf->zone);
+
+    if (hub == NULL) {
+
+        /* the worker exits, and its part of the zone is given back */
+
+        return;
+    }
+
+    ngx_push_hub_channel(&client->subscription, &channel);
+
+    last.epoch = client->subscription.epoch;
+    last.seq = client->subscription.cursor;
+    ngx_push_id_format(id, &last);
+
+    ngx_log_error(NGX_LOG_INFO, client->connection->log, 0,
+                  "push: %V subscriber of \"%V\" left after %ui s, "
+                  "last id %*s",
+                  &client->transport->name, &channel,
+                  (ngx_uint_t) (ngx_http_push_seconds() - client->started),
+                  (size_t) NGX_PUSH_ID_LEN, id);
+
+    ngx_push_hub_leave(&client->subscription);
+    ngx_push_hub_gauge(hub, client->transport->gauge, -1);
+}
+
+
+static void
+ngx_http_push_client_free(ngx_http_push_client_t *client)
+{
+    ngx_queue_remove(&client->queue);
+    ngx_http_push_unfinished_free(client);
+    ngx_http_push_nclients--;
+
+    ngx_free(client);
+}

@@ -1,0 +1,39 @@
+
+/*
+ * Copyright (C) The ngx_push_module authors
+ */
+
+
+#ifndef _NGX_HTTP_PUSH_PUBLISH_H_INCLUDED_
+#define _NGX_HTTP_PUSH_PUBLISH_H_INCLUDED_
+
+
+#include "ngx_http_push.h"
+
+
+typedef struct {
+    ngx_push_rules_t   rules;
+    size_t             max_size;
+    size_t             backlog;
+    ngx_msec_t         idle;
+} ngx_http_push_publish_conf_t;
+
+
+extern ngx_module_t  ngx_http_push_publish_module;
+
+
+/* each returns what a content handler returns */
+
+ngx_int_t ngx_http_push_publish_request(ngx_http_request_t *r,
+    ngx_http_push_ctx_t *ctx);
+ngx_int_t ngx_http_push_info(ngx_http_request_t *r,
+    ngx_http_push_ctx_t *ctx);
+ngx_int_t ngx_http_push_delete(ngx_http_request_t *r,
+    ngx_http_push_ctx_t *ctx);
+
+/* adds ETag: "<id>"; NGX_ERROR: no memory */
+
+ngx_int_t ngx_http_push_etag(ngx_http_request_t *r, ngx_push_id_t *id);
+
+
+#endif /* _NGX_HTTP_PUSH_PUBLISH_H_INCLUDED_ */

@@ -1,0 +1,588 @@
+
+/*
+ * Copyright (C) The ngx_push_module authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_push_client.h"
+#include "ngx_http_push_sse.h"
+#include "ngx_push_accept.h"
+#include "ngx_push_name.h"
+#include "ngx_push_position.h"
+
+
+/* push_subscribe: configuration, and the way to a transport */
+
+
+#define NGX_HTTP_PUSH_METHODS         "GET, HEAD, OPTIONS"
+#define NGX_HTTP_PUSH_NOT_ACCEPTABLE  406
+
+
+static void *ngx_http_push_subscribe_create_conf(ngx_conf_t *cf);
+static char *ngx_http_push_subscribe_merge_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static char *ngx_http_push_subscribe_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_push_start_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_push_retry_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_push_max_age_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_int_t ngx_http_push_set_start(ngx_push_start_t *start,
+    ngx_push_position_t *position);
+static ngx_int_t ngx_http_push_subscribe_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_push_subscribe_init(ngx_cycle_t *cycle);
+static void ngx_http_push_subscribe_exit(ngx_cycle_t *cycle);
+
+
+static ngx_conf_enum_t  ngx_http_push_formats[] = {
+    { ngx_string("raw"), NGX_HTTP_PUSH_FORMAT_RAW },
+    { ngx_string("json"), NGX_HTTP_PUSH_FORMAT_JSON },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_push_slow_readers[] = {
+    { ngx_string("gap"), NGX_HTTP_PUSH_SLOW_GAP },
+    { ngx_string("close"), NGX_HTTP_PUSH_SLOW_CLOSE },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_command_t  ngx_http_push_subscribe_commands[] = {
+
+    { ngx_string("push_subscribe"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_push_subscribe_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("push_start"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_push_start_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("push_format"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_push_subscribe_conf_t, format),
+      ngx_http_push_formats },
+
+    { ngx_string("push_heartbeat"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_push_subscribe_conf_t, heartbeat),
+      NULL },
+
+    { ngx_string("push_retry"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_push_retry_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("push_max_age"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_push_max_age_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("push_slow_reader"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_push_subscribe_conf_t, slow_reader),
+      ngx_http_push_slow_readers },
+
+    { ngx_string("push_hibernate"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_push_subscribe_conf_t, hibernate),
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_push_subscribe_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    NULL,                                  /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_push_subscribe_create_conf,   /* create location configuration */
+    ngx_http_push_subscribe_merge_conf     /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_push_subscribe_module = {
+    NGX_MODULE_V1,
+    &ngx_http_push_subscribe_module_ctx,   /* module context */
+    ngx_http_push_subscribe_commands,      /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_push_subscribe_init,          /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_push_subscribe_exit,          /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_int_t
+ngx_http_push_subscribe_handler(ngx_http_request_t *r)
+{
+    char                      *cause;
+    ngx_int_t                  rc;
+    ngx_str_t                 *name;
+    ngx_http_push_ctx_t       *ctx;
+    ngx_http_push_loc_conf_t  *plcf;
+
+    if (r->method == NGX_HTTP_OPTIONS) {
+        return ngx_http_push_preflight(r, NGX_HTTP_PUSH_METHODS);
+    }
+
+    rc = ngx_http_push_origin(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return ngx_http_push_not_allowed(r, NGX_HTTP_PUSH_METHODS);
+    }
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    r->disable_not_modified = 1;
+
+    if (!ngx_http_push_wants_sse(r)) {
+        return ngx_http_push_problem(r, NGX_HTTP_PUSH_NOT_ACCEPTABLE,
+                                     "not-acceptable",
+                                     "only text/event-stream is served here",
+                                     NULL);
+    }
+
+    ctx = ngx_http_push_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    plcf = ngx_http_get_module_loc_conf(r, ngx_http_push_module);
+
+    rc = ngx_http_push_channels(r, plcf->subscribe_to, &ctx->channels, &cause);
+
+    if (rc == NGX_OK && ctx->channels->nelts > 1) {
+        cause = "a subscription is of one channel";
+        rc = NGX_DECLINED;
+    }
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_push_problem(r, NGX_HTTP_BAD_REQUEST, "bad-channel",
+                                     cause, NULL);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    name = ctx->channels->elts;
+
+    return ngx_http_push_sse_handler(r, ctx, name);
+}
+
+
+ngx_uint_t
+ngx_http_push_wants_sse(ngx_http_request_t *r)
+{
+    ngx_str_t   transport, *accept;
+
+    if (ngx_http_arg(r, (u_char *) "transport", 9, &transport) == NGX_OK) {
+        return transport.len == 3
+               && ngx_strncmp(transport.data, "sse", 3) == 0;
+    }
+
+    accept = ngx_http_push_request_header(r, "Accept");
+
+    return ngx_push_accept_best(accept, NGX_PUSH_ACCEPT_SSE)
+           == NGX_PUSH_ACCEPT_SSE;
+}
+
+
+/* the header of EventSource, the query of its polyfills, the location */
+
+ngx_int_t
+ngx_http_push_read_request(ngx_http_request_t *r,
+    ngx_http_push_subscribe_conf_t *conf, ngx_http_push_request_t *q)
+{
+    ngx_str_t            *value, arg;
+    ngx_uint_t            i;
+    ngx_push_position_t   position;
+
+    static ngx_str_t  names[] = {
+        ngx_string("lastEventId"),
+        ngx_string("last_event_id"),
+        ngx_string("since")
+    };
+
+    q->format = conf->format;
+    q->start = conf->start;
+    q->malformed = 0;
+    ngx_str_null(&q->requested);
+
+    if (ngx_http_arg(r, (u_char *) "format", 6, &arg) == NGX_OK) {
+        if (arg.len == 4 && ngx_strncmp(arg.data, "json", 4) == 0) {
+            q->format = NGX_HTTP_PUSH_FORMAT_JSON;
+
+        } else if (arg.len == 3 && ngx_strncmp(arg.data, "raw", 3) == 0) {
+            q->format = NGX_HTTP_PUSH_FORMAT_RAW;
+        }
+    }
+
+    value = ngx_http_push_request_header(r, "Last-Event-ID");
+
+    if (value && value->len) {
+        q->requested = *value;
+    }
+
+    for (i = 0; q->requested.len == 0 && i < 3; i++) {
+
+        if (ngx_http_arg(r, names[i].data, names[i].len, &arg) != NGX_OK
+            || arg.len == 0)
+        {
+            continue;
+        }
+
+        q->requested.data = ngx_pnalloc(r->pool, arg.len);
+        if (q->requested.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_push_percent_decode(q->requested.data, &arg, &q->requested)
+            != NGX_OK)
+        {
+            q->requested = arg;
+        }
+    }
+
+    if (q->requested.len == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_push_position_parse(&q->requested, &position) != NGX_OK
+        || ngx_http_push_set_start(&q->start, &position) != NGX_OK)
+    {
+        q->malformed = 1;
+        q->start.at = NGX_PUSH_AT_LOST;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_msec_t
+ngx_http_push_retry(ngx_http_request_t *r)
+{
+    return ngx_http_push_random_retry(
+               ngx_http_get_module_loc_conf(r, ngx_http_push_subscribe_module));
+}
+
+
+ngx_msec_t
+ngx_http_push_random_retry(ngx_http_push_subscribe_conf_t *conf)
+{
+    return conf->retry_min
+           + ngx_random() % (conf->retry_max - conf->retry_min + 1);
+}
+
+
+/* NGX_DECLINED: an id, but none of ours */
+
+static ngx_int_t
+ngx_http_push_set_start(ngx_push_start_t *start,
+    ngx_push_position_t *position)
+{
+    switch (position->type) {
+
+    case NGX_PUSH_START_EARLIEST:
+        start->at = NGX_PUSH_AT_EARLIEST;
+        return NGX_OK;
+
+    case NGX_PUSH_START_LAST:
+        start->at = NGX_PUSH_AT_LAST;
+        start->id.seq = position->n;
+        return NGX_OK;
+
+    case NGX_PUSH_START_ID:
+        start->at = NGX_PUSH_AT_ID;
+        return ngx_push_id_parse(&position->id, &start->id);
+
+    default: /* NGX_PUSH_START_LATEST */
+        start->at = NGX_PUSH_AT_LATEST;
+        return NGX_OK;
+    }
+}
+
+
+static void *
+ngx_http_push_subscribe_create_conf(ngx_conf_t *cf)
+{
+    ngx_http_push_subscribe_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_push_subscribe_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->start = { 0 };
+     *     conf->start_set = 0;
+     */
+
+    conf->format = NGX_CONF_UNSET_UINT;
+    conf->slow_reader = NGX_CONF_UNSET_UINT;
+    conf->heartbeat = NGX_CONF_UNSET_MSEC;
+    conf->retry_min = NGX_CONF_UNSET_MSEC;
+    conf->retry_max = NGX_CONF_UNSET_MSEC;
+    conf->max_age = NGX_CONF_UNSET_MSEC;
+    conf->max_age_jitter = NGX_CONF_UNSET_UINT;
+    conf->hibernate = NGX_CONF_UNSET;
+
+    return conf;
+}
+
+
+static char *
+ngx_http_push_subscribe_merge_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_push_subscribe_conf_t *prev = parent;
+    ngx_http_push_subscribe_conf_t *conf = child;
+
+    ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_push_loc_conf_t  *plcf;
+
+    if (!conf->start_set) {
+        conf->start = prev->start;
+        conf->start_set = prev->start_set;
+    }
+
+    ngx_conf_merge_uint_value(conf->format, prev->format,
+                              NGX_HTTP_PUSH_FORMAT_RAW);
+    ngx_conf_merge_uint_value(conf->slow_reader, prev->slow_reader,
+                              NGX_HTTP_PUSH_SLOW_GAP);
+    ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 25000);
+    ngx_conf_merge_msec_value(conf->retry_min, prev->retry_min, 1000);
+    ngx_conf_merge_msec_value(conf->retry_max, prev->retry_max, 5000);
+    ngx_conf_merge_msec_value(conf->max_age, prev->max_age, 0);
+    ngx_conf_merge_uint_value(conf->max_age_jitter, prev->max_age_jitter, 20);
+    ngx_conf_merge_value(conf->hibernate, prev->hibernate, 1);
+
+    /* these two are merged already: their modules come before this one */
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    conf->send_timeout = clcf->send_timeout;
+
+    plcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_push_module);
+    conf->zone = plcf->zone;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_push_subscribe_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_push_loc_conf_t  *plcf;
+
+    ngx_http_push_set_handler(cf);
+
+    plcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_push_module);
+    plcf->subscribe = ngx_http_push_subscribe_handler;
+
+    return ngx_http_push_channels_slot(cf, &plcf->subscribe_to);
+}
+
+
+/* earliest | latest | last:N */
+
+static char *
+ngx_http_push_start_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_push_subscribe_conf_t *scf = conf;
+
+    ngx_str_t            *value;
+    ngx_push_position_t   position;
+
+    if (scf->start_set) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_push_position_parse(&value[1], &position) != NGX_OK
+        || position.type == NGX_PUSH_START_ID)
+    {
+        return ngx_http_push_bad_value(cf, &value[1]);
+    }
+
+    scf->start_set = 1;
+    (void) ngx_http_push_set_start(&scf->start, &position);
+
+    return NGX_CONF_OK;
+}
+
+
+/* min [max] */
+
+static char *
+ngx_http_push_retry_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_push_subscribe_conf_t *scf = conf;
+
+    ngx_int_t   min, max;
+    ngx_str_t  *value, *last;
+
+    if (scf->retry_min != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    last = &value[cf->args->nelts - 1];
+
+    min = ngx_parse_time(&value[1], 0);
+
+    if (min == NGX_ERROR) {
+        return ngx_http_push_bad_value(cf, &value[1]);
+    }
+
+    max = ngx_parse_time(last, 0);
+
+    if (max == NGX_ERROR || max < min) {
+        return ngx_http_push_bad_value(cf, last);
+    }
+
+    scf->retry_min = min;
+    scf->retry_max = max;
+
+    return NGX_CONF_OK;
+}
+
+
+/* off | time [jitter=percent%] */
+
+static char *
+ngx_http_push_max_age_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_push_subscribe_conf_t *scf = conf;
+
+    ngx_int_t   n;
+    ngx_str_t  *value, *jitter;
+
+    if (scf->max_age != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    jitter = &value[cf->args->nelts - 1];
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        n = 0;
+
+    } else {
+        n = ngx_parse_time(&value[1], 0);
+
+        if (n == NGX_ERROR || n < 1000) {
+            return ngx_http_push_bad_value(cf, &value[1]);
+        }
+    }
+
+    scf->max_age = n;
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    if (n == 0
+        || jitter->len < sizeof("jitter=0%") - 1
+        || ngx_strncmp(jitter->data, "jitter=", 7) != 0
+        || jitter->data[jitter->len - 1] != '%')
+    {
+        return ngx_http_push_bad_value(cf, jitter);
+    }
+
+    n = ngx_atoi(jitter->data + 7, jitter->len - 8);
+
+    if (n == NGX_ERROR || n > 100) {
+        return ngx_http_push_bad_value(cf, jitter);
+    }
+
+    scf->max_age_jitter = n;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_push_subscribe_init(ngx_cycle_t *cycle)
+{
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    ngx_http_push_wheel_init(cycle);
+    ngx_http_push_drain_init(cycle);
+
+    return ngx_http_push_adopt_init(cycle);
+}
+
+
+/* a worker that is told to terminate: one write for each, and no more */
+
+static void
+ngx_http_push_subscribe_exit(ngx_cycle_t *cycle)
+{
+    ngx_http_push_client_t  *client;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return;
+    }
+
+    for ( ;; ) {
+        client = ngx_http_push_wheel_next();
+
+        if (client == NULL) {
+            break;
+        }
+
+        client->transport->reconnect(client);
+    }
+
+    ngx_http_push_wheel_close();
+    ngx_http_push_sse_exit();
+}
