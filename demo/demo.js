@@ -1,17 +1,19 @@
 /*
  * The demo page: what is typed goes to publish.js, what arrives comes from
- * stream.js, what is measured is in check.js.
+ * stream.js, what is measured is in check.js, who serves it in workers.js.
  */
 
 import { Stream, subscribeUrl } from './stream.js';
 import { badName, publish, publishSurely, curlPublish, curlSubscribe }
     from './publish.js';
 import { Run, Latency } from './check.js';
+import { Workers } from './workers.js';
 
 
 const ROWS = 300;
 const CELLS = 100;
 const STEADY_MS = 200;
+const STATUS_MS = 1000;
 
 const STATES = {
     closed: 'Not connected',
@@ -597,6 +599,7 @@ function begin() {
     showNames();
     showCommands();
     showReload();
+    new Workers($('workers')).watch(STATUS_MS);
     connect('latest');
 }
 

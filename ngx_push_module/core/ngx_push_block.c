@@ -223,16 +223,14 @@ ngx_push_arena_rebuild(ngx_push_arena_t *arena)
 
         if (ngx_push_block_type(b) == NGX_PUSH_BLOCK_FREE) {
 
-            for ( ;; ) {
-                next = ngx_push_block_next(b);
+            next = ngx_push_block_next(b);
 
-                if (ngx_push_block_type(next) != NGX_PUSH_BLOCK_FREE) {
-                    break;
-                }
-
+            while (ngx_push_block_type(next) == NGX_PUSH_BLOCK_FREE) {
                 ngx_push_block_tell(b, ngx_push_block_units(b)
                                        + ngx_push_block_units(next),
                                     NGX_PUSH_BLOCK_FREE);
+
+                next = ngx_push_block_next(b);
             }
 
             ngx_push_block_link(arena, b);

@@ -51,6 +51,14 @@ ngx_push_module_zones(ngx_cycle_t *cycle)
 }
 
 
+ngx_push_zone_t *
+ngx_push_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size)
+{
+    return ngx_push_zone_create(cf, ngx_push_module_zones(cf->cycle), name,
+                                size);
+}
+
+
 static void *
 ngx_push_module_create_conf(ngx_cycle_t *cycle)
 {

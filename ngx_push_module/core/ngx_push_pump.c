@@ -241,6 +241,7 @@ ngx_push_pump_take(ngx_push_hub_t *hub, ngx_push_group_t *g)
     b->epoch = ch->epoch;
     b->replay = (s->cursor < s->joined);
     b->floor = ngx_push_pump_floor(ch, s);
+    b->last = ch->last;
     b->oldest = ngx_push_history_oldest(hub->zone->sh, ch);
     b->from = ngx_max(s->cursor, b->floor);
     b->to = b->from;
@@ -393,6 +394,15 @@ ngx_push_pump_deliver(ngx_push_hub_t *hub, ngx_push_group_t *g,
         return;
     }
 
+    if (what == NGX_PUSH_OVERRUN
+        && (rc == NGX_OK || s->cursor >= b->floor))
+    {
+        /* what is left up to here is no longer live */
+
+        s->cursor = b->floor;
+        s->joined = b->last;
+    }
+
     if (rc == NGX_AGAIN) {
         ngx_push_pump_count(hub, cursor, s->cursor);
 
@@ -407,7 +417,6 @@ ngx_push_pump_deliver(ngx_push_hub_t *hub, ngx_push_group_t *g,
     ngx_queue_init(&s->queue);
 
     if (what == NGX_PUSH_OVERRUN) {
-        s->cursor = b->floor;
         ngx_queue_insert_head(&g->waiting, &s->queue);
         return;
     }

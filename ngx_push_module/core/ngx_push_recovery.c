@@ -328,8 +328,8 @@ static void
 ngx_push_recovery_drop(ngx_push_shared_t *sh)
 {
     uint32_t             keys;
-    ngx_push_block_t    *b;
     ngx_push_part_t     *part;
+    ngx_push_block_t    *b;
     ngx_push_message_t  *m;
 
     keys = 0;

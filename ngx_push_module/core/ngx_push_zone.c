@@ -9,7 +9,6 @@
 #include <sys/eventfd.h>
 
 #include "ngx_push_zone.h"
-#include "ngx_push_module.h"
 #include "ngx_push_bell.h"
 #include "ngx_push_channel.h"
 #include "ngx_push_history.h"
@@ -48,14 +47,14 @@ static void ngx_push_zone_sweep_dead(ngx_push_zone_t *zone);
 
 
 /*
- * The zone of this name, made if there is none yet; size 0: none is asked
- * for.  NULL: an error, which is logged.
+ * The zone of this name in the list of a configuration, made if there is
+ * none yet; size 0: none is asked for.  NULL: an error, which is logged.
  */
 
 ngx_push_zone_t *
-ngx_push_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size)
+ngx_push_zone_create(ngx_conf_t *cf, ngx_array_t *zones, ngx_str_t *name,
+    size_t size)
 {
-    ngx_array_t       *zones;
     ngx_shm_zone_t    *shm_zone;
     ngx_push_zone_t   *zone, **zp;
 
@@ -86,8 +85,6 @@ ngx_push_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size)
 
     shm_zone->init = ngx_push_zone_init;
     shm_zone->data = zone;
-
-    zones = ngx_push_module_zones(cf->cycle);
 
     zp = ngx_array_push(zones);
     if (zp == NULL) {
@@ -363,8 +360,8 @@ ngx_push_zone_supersede(ngx_cycle_t *cycle)
 {
     ngx_uint_t          i, n;
     ngx_cycle_t        *old;
-    ngx_list_part_t    *part;
     ngx_shm_zone_t     *shm_zone;
+    ngx_list_part_t    *part;
     ngx_slab_pool_t    *pool;
     ngx_push_shared_t  *sh;
 
@@ -402,8 +399,8 @@ static ngx_uint_t
 ngx_push_zone_is_in(ngx_cycle_t *cycle, u_char *addr)
 {
     ngx_uint_t        i;
-    ngx_list_part_t  *part;
     ngx_shm_zone_t   *shm_zone;
+    ngx_list_part_t  *part;
 
     for (part = &cycle->shared_memory.part; part; part = part->next) {
         shm_zone = part->elts;

@@ -35,6 +35,9 @@ struct ngx_push_zone_s {
 void ngx_push_zone_lock(ngx_push_zone_t *zone);
 void ngx_push_zone_unlock(ngx_push_zone_t *zone);
 
+ngx_push_zone_t *ngx_push_zone_create(ngx_conf_t *cf, ngx_array_t *zones,
+    ngx_str_t *name, size_t size);
+
 /* by the master: the bells of new zones, the mark on those left behind */
 
 ngx_int_t ngx_push_zone_open(ngx_cycle_t *cycle, ngx_array_t *zones);

@@ -72,6 +72,10 @@ void ngx_http_push_set_handler(ngx_conf_t *cf);
 char *ngx_http_push_bad_value(ngx_conf_t *cf, ngx_str_t *value);
 ngx_msec_t ngx_http_push_drain_window(ngx_cycle_t *cycle);
 
+/* variables */
+
+ngx_int_t ngx_http_push_add_variables(ngx_conf_t *cf);
+
 /* channels */
 
 /* reads the arguments of a directive: ngx_array_t of expressions */

@@ -14,15 +14,10 @@
 /* one client, from its creation to its end */
 
 
-#define NGX_HTTP_PUSH_TLS_WRITE  16384
 #define NGX_HTTP_PUSH_FAR        3600        /* seconds */
 
 
 static void ngx_http_push_client_flush(ngx_http_request_t *r);
-static ngx_int_t ngx_http_push_client_flow(ngx_http_push_client_t *client,
-    ngx_int_t rc);
-static ngx_uint_t ngx_http_push_client_group(ngx_http_push_client_t *client,
-    u_char *start, u_char **ends, ngx_uint_t i, ngx_uint_t n);
 static uint32_t ngx_http_push_seconds_of(ngx_msec_t ms);
 static void ngx_http_push_client_leave(ngx_http_push_client_t *client);
 static void ngx_http_push_client_free(ngx_http_push_client_t *client);
@@ -155,92 +150,6 @@ ngx_http_push_client_start(ngx_http_push_client_t *client, ngx_str_t *first)
     ngx_http_push_adopt(client);
 
     return NGX_DONE;
-}
-
-
-ngx_int_t
-ngx_http_push_client_write(ngx_http_push_client_t *client, ngx_str_t *bytes)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_http_push_unfinished_add(client, bytes->data, bytes->len, 0, 0);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_push_unfinished_send(client);
-    }
-
-    return ngx_http_push_client_flow(client, rc);
-}
-
-
-ngx_int_t
-ngx_http_push_client_write_pieces(ngx_http_push_client_t *client,
-    u_char *start, u_char **ends, ngx_uint_t n, ngx_uint_t *begun)
-{
-    u_char            *p, *end;
-    ssize_t            sent;
-    ngx_int_t          rc;
-    ngx_uint_t         last;
-    ngx_connection_t  *c;
-
-    c = client->connection;
-    p = start;
-    *begun = 0;
-
-    if (client->request) {
-        *begun = n;
-
-        rc = ngx_http_push_unfinished_add(client, start, ends[n - 1] - start,
-                                          1, 0);
-        if (rc == NGX_OK) {
-            rc = ngx_http_push_unfinished_send(client);
-        }
-
-        return ngx_http_push_client_flow(client, rc);
-    }
-
-    while (*begun < n) {
-        last = ngx_http_push_client_group(client, p, ends, *begun, n);
-        end = ends[last];
-
-        sent = c->send(c, p, end - p);
-
-        if (sent == NGX_ERROR) {
-            return ngx_http_push_client_flow(client, NGX_ERROR);
-        }
-
-        if (sent > 0) {
-            p += sent;
-
-            while (*begun < n && ends[*begun] <= p) {
-                (*begun)++;
-            }
-        }
-
-        if (p == end) {
-            continue;
-        }
-
-        if (sent == NGX_AGAIN && c->ssl) {
-
-            /* TLS wants the same bytes again */
-
-            *begun = last + 1;
-
-        } else if (p > (*begun ? ends[*begun - 1] : start)) {
-            end = ends[(*begun)++];
-
-        } else {
-            return ngx_http_push_client_flow(client, NGX_AGAIN);
-        }
-
-        rc = ngx_http_push_unfinished_add(client, p, end - p, 1, 0);
-
-        return ngx_http_push_client_flow(client, (rc == NGX_OK) ? NGX_AGAIN
-                                                                : rc);
-    }
-
-    return ngx_http_push_client_flow(client, NGX_OK);
 }
 
 
@@ -475,54 +384,6 @@ ngx_http_push_client_writable(ngx_http_push_client_t *client)
         ngx_http_push_client_schedule(client);
         ngx_push_hub_resume(&client->subscription);
     }
-}
-
-
-/* after a write: notes when it was, closes what is broken */
-
-static ngx_int_t
-ngx_http_push_client_flow(ngx_http_push_client_t *client, ngx_int_t rc)
-{
-    switch (rc) {
-
-    case NGX_OK:
-        client->written = ngx_http_push_seconds();
-        return NGX_OK;
-
-    case NGX_AGAIN:
-        client->blocked = 1;
-        client->written = ngx_http_push_seconds();
-        client->progress = client->written;
-        ngx_http_push_client_schedule(client);
-
-        if (ngx_handle_write_event(client->connection->write, 0) == NGX_OK) {
-            return NGX_AGAIN;
-        }
-
-        /* fall through */
-
-    default:
-        ngx_http_push_client_close(client);
-        return NGX_DONE;
-    }
-}
-
-
-/* the last piece to go out with piece i in one write */
-
-static ngx_uint_t
-ngx_http_push_client_group(ngx_http_push_client_t *client, u_char *start,
-    u_char **ends, ngx_uint_t i, ngx_uint_t n)
-{
-    if (client->connection->ssl == NULL) {
-        return n - 1;
-    }
-
-    while (i + 1 < n && ends[i + 1] - start <= NGX_HTTP_PUSH_TLS_WRITE) {
-        i++;
-    }
-
-    return i;
 }
 
 

@@ -267,8 +267,8 @@ static void
 ngx_http_push_own_pool(ngx_connection_t *c, ngx_http_connection_t *hc)
 {
     ngx_buf_t    *b;
-    ngx_chain_t  *cl;
     ngx_pool_t   *pool;
+    ngx_chain_t  *cl;
 
     if (c->ssl == NULL && c->pool->cleanup == NULL) {
         pool = c->pool;

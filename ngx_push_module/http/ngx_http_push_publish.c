@@ -37,10 +37,6 @@ static ngx_int_t ngx_http_push_publish_targets(ngx_http_request_t *r,
     ngx_http_push_post_t *post);
 static void ngx_http_push_publish_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_push_publish_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_push_read_body(ngx_http_request_t *r,
-    ngx_str_t *body);
-static ngx_int_t ngx_http_push_copy_body(ngx_http_request_t *r,
-    ngx_str_t *body);
 static ngx_int_t ngx_http_push_render(ngx_http_request_t *r,
     ngx_push_publish_t *p, ngx_str_t *body);
 static ngx_int_t ngx_http_push_publish_answer(ngx_http_request_t *r,
@@ -285,82 +281,6 @@ ngx_http_push_publish_body(ngx_http_request_t *r)
 }
 
 
-/* in one piece, without a copy where it lies in one already */
-
-static ngx_int_t
-ngx_http_push_read_body(ngx_http_request_t *r, ngx_str_t *body)
-{
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    ngx_str_null(body);
-
-    if (r->request_body == NULL) {
-        return NGX_OK;
-    }
-
-    cl = r->request_body->bufs;
-
-    if (cl && cl->next == NULL && !cl->buf->in_file) {
-        b = cl->buf;
-
-        body->data = b->pos;
-        body->len = b->last - b->pos;
-
-        return NGX_OK;
-    }
-
-    for ( /* void */ ; cl; cl = cl->next) {
-        b = cl->buf;
-        body->len += b->in_file ? (size_t) (b->file_last - b->file_pos)
-                                : (size_t) (b->last - b->pos);
-    }
-
-    return body->len ? ngx_http_push_copy_body(r, body) : NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_push_copy_body(ngx_http_request_t *r, ngx_str_t *body)
-{
-    u_char       *p;
-    size_t        size;
-    ssize_t       n;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    body->data = ngx_pnalloc(r->pool, body->len);
-    if (body->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = body->data;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        b = cl->buf;
-
-        if (!b->in_file) {
-            p = ngx_cpymem(p, b->pos, b->last - b->pos);
-            continue;
-        }
-
-        size = b->file_last - b->file_pos;
-
-        n = ngx_read_file(b->file, p, size, b->file_pos);
-
-        if (n != (ssize_t) size) {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "push: the body of a publish could not be read");
-            return NGX_ERROR;
-        }
-
-        p += n;
-    }
-
-    return NGX_OK;
-}
-
-
 static ngx_int_t
 ngx_http_push_render(ngx_http_request_t *r, ngx_push_publish_t *p,
     ngx_str_t *body)
@@ -400,12 +320,12 @@ static ngx_int_t
 ngx_http_push_publish_answer(ngx_http_request_t *r,
     ngx_http_push_post_t *post)
 {
-    u_char              *p, id[NGX_PUSH_ID_LEN];
-    size_t               len;
-    ngx_str_t            body, type = ngx_string("application/json");
-    ngx_uint_t           i, status;
-    ngx_push_target_t   *t;
-    ngx_http_push_ctx_t *ctx;
+    u_char               *p, id[NGX_PUSH_ID_LEN];
+    size_t                len;
+    ngx_str_t             body, type = ngx_string("application/json");
+    ngx_uint_t            i, status;
+    ngx_push_target_t    *t;
+    ngx_http_push_ctx_t  *ctx;
 
     ctx = post->ctx;
     t = post->publish.targets;
@@ -439,6 +359,7 @@ ngx_http_push_publish_answer(ngx_http_request_t *r,
             ngx_push_id_format(id, &t[i].id);
             p = ngx_sprintf(p, ",\"id\":\"%*s\"", (size_t) NGX_PUSH_ID_LEN,
                             id);
+
         } else {
             p = ngx_cpymem(p, ",\"id\":null", sizeof(",\"id\":null") - 1);
         }
@@ -498,6 +419,7 @@ ngx_http_push_publish_refused(ngx_http_request_t *r, ngx_push_publish_t *p)
             ngx_push_id_format(id, &t->id);
             last = ngx_sprintf(last, ",\"id\":\"%*s\"",
                                (size_t) NGX_PUSH_ID_LEN, id);
+
         } else {
             last = ngx_cpymem(last, ",\"id\":null", sizeof(",\"id\":null") - 1);
         }

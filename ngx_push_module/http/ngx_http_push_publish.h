@@ -31,6 +31,13 @@ ngx_int_t ngx_http_push_info(ngx_http_request_t *r,
 ngx_int_t ngx_http_push_delete(ngx_http_request_t *r,
     ngx_http_push_ctx_t *ctx);
 
+/*
+ * The body in one piece, without a copy where it lies in one already.
+ * NGX_OK or NGX_ERROR.
+ */
+
+ngx_int_t ngx_http_push_read_body(ngx_http_request_t *r, ngx_str_t *body);
+
 /* adds ETag: "<id>"; NGX_ERROR: no memory */
 
 ngx_int_t ngx_http_push_etag(ngx_http_request_t *r, ngx_push_id_t *id);

@@ -24,8 +24,7 @@ static ngx_int_t ngx_http_push_render_stored(ngx_http_push_rendering_t *d,
 static ngx_int_t ngx_http_push_render_json(ngx_http_push_rendering_t *d,
     ngx_push_batch_t *b, ngx_uint_t chunked, ngx_str_t *channel);
 static void ngx_http_push_render_envelope(ngx_push_envelope_t *e,
-    ngx_push_batch_t *b, ngx_push_message_t *m, ngx_str_t *channel,
-    u_char *id, u_char *copy);
+    ngx_push_batch_t *b, ngx_push_message_t *m, u_char *copy);
 static u_char *ngx_http_push_render_event(u_char *p, ngx_push_envelope_t *e,
     ngx_uint_t chunked);
 static ngx_int_t ngx_http_push_render_room(ngx_http_push_rendering_t *d,
@@ -147,6 +146,11 @@ ngx_http_push_render_json(ngx_http_push_rendering_t *d, ngx_push_batch_t *b,
     ngx_uint_t            i;
     ngx_push_envelope_t   e;
 
+    ngx_memzero(&e, sizeof(ngx_push_envelope_t));
+
+    e.channel = *channel;
+    e.id.data = id;
+
     most = 0;
 
     for (i = 0; i < b->n; i++) {
@@ -162,8 +166,7 @@ ngx_http_push_render_json(ngx_http_push_rendering_t *d, ngx_push_batch_t *b,
     size = 0;
 
     for (i = 0; i < b->n; i++) {
-        ngx_http_push_render_envelope(&e, b, b->messages[i], channel, id,
-                                      d->buf);
+        ngx_http_push_render_envelope(&e, b, b->messages[i], d->buf);
 
         size += ngx_push_envelope_size(&e) + NGX_HTTP_PUSH_EVENT_ROOM
                 + e.id.len + e.event.len;
@@ -177,8 +180,7 @@ ngx_http_push_render_json(ngx_http_push_rendering_t *d, ngx_push_batch_t *b,
     copy = d->buf + size;
 
     for (i = 0; i < b->n; i++) {
-        ngx_http_push_render_envelope(&e, b, b->messages[i], channel, id,
-                                      copy);
+        ngx_http_push_render_envelope(&e, b, b->messages[i], copy);
 
         p = ngx_http_push_render_event(p, &e, chunked);
         d->ends[i] = p;
@@ -190,23 +192,18 @@ ngx_http_push_render_json(ngx_http_push_rendering_t *d, ngx_push_batch_t *b,
 }
 
 
-/* "copy" has room for the bytes of the message */
+/* channel and room for the id are set; "copy" has room for the bytes */
 
 static void
 ngx_http_push_render_envelope(ngx_push_envelope_t *e, ngx_push_batch_t *b,
-    ngx_push_message_t *m, ngx_str_t *channel, u_char *id, u_char *copy)
+    ngx_push_message_t *m, u_char *copy)
 {
     ngx_push_id_t  value;
 
     value.epoch = b->epoch;
     value.seq = m->seq;
-    ngx_push_id_format(id, &value);
 
-    ngx_memzero(e, sizeof(ngx_push_envelope_t));
-
-    e->channel = *channel;
-    e->id.data = id;
-    e->id.len = NGX_PUSH_ID_LEN;
+    e->id.len = ngx_push_id_format(e->id.data, &value) - e->id.data;
     e->time = m->time;
     e->text = (m->flags & NGX_PUSH_MESSAGE_TEXT) != 0;
     e->body.len = m->body_size;

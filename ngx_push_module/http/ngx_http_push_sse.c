@@ -23,6 +23,15 @@
 #define NGX_HTTP_PUSH_NOTICE_ROOM    256     /* but for name and position */
 
 
+typedef struct {
+    ngx_str_t       channel;
+    ngx_str_t       requested;
+    ngx_push_id_t   oldest;                  /* seq 0: no history */
+    ngx_push_id_t   position;                /* where it goes on */
+    char           *reason;
+} ngx_http_push_sse_gap_t;
+
+
 static ngx_int_t ngx_http_push_sse_headers(ngx_http_request_t *r);
 static ngx_int_t ngx_http_push_sse_refuse(ngx_http_request_t *r);
 static ngx_int_t ngx_http_push_sse_welcome(ngx_http_request_t *r,
@@ -34,9 +43,8 @@ static ngx_int_t ngx_http_push_sse_messages(ngx_http_push_client_t *client,
     ngx_push_batch_t *b);
 static ngx_int_t ngx_http_push_sse_overrun(ngx_http_push_client_t *client,
     ngx_push_batch_t *b);
-static u_char *ngx_http_push_sse_gap(u_char *p, ngx_str_t *channel,
-    ngx_str_t *requested, ngx_push_id_t *oldest, char *reason,
-    ngx_push_id_t *position);
+static u_char *ngx_http_push_sse_gap(u_char *p,
+    ngx_http_push_sse_gap_t *gap);
 static ngx_int_t ngx_http_push_sse_closed(ngx_http_push_client_t *client,
     char *reason);
 static void ngx_http_push_sse_reconnect(ngx_http_push_client_t *client);
@@ -169,18 +177,19 @@ ngx_http_push_sse_welcome(ngx_http_request_t *r,
     ngx_http_push_client_t *client, ngx_http_push_request_t *q,
     ngx_str_t *first)
 {
-    size_t       size;
-    u_char      *p;
-    ngx_uint_t   gap;
+    size_t                    size;
+    u_char                   *p;
+    ngx_uint_t                lost;
+    ngx_http_push_sse_gap_t   gap;
 
     static char  *reasons[] = { "", "expired", "evicted", "unknown" };
 
-    gap = (q->start.found != NGX_PUSH_COMPLETE);
+    lost = (q->start.found != NGX_PUSH_COMPLETE);
 
     size = 2 * (NGX_HTTP_PUSH_NOTICE_ROOM
                 + ngx_push_json_string_size(&q->channel));
 
-    if (gap) {
+    if (lost) {
         q->requested.len = ngx_min(q->requested.len,
                                    NGX_HTTP_PUSH_REQUESTED_MAX);
         size += ngx_push_json_string_size(&q->requested);
@@ -196,7 +205,7 @@ ngx_http_push_sse_welcome(ngx_http_request_t *r,
     p = ngx_sprintf(p, "retry: %M\nevent: push.subscribed\n",
                     ngx_http_push_random_retry(client->conf));
 
-    if (!gap) {
+    if (!lost) {
         p = ngx_cpymem(p, "id: ", 4);
         p = ngx_push_id_format(p, &q->start.start);
         *p++ = LF;
@@ -206,7 +215,7 @@ ngx_http_push_sse_welcome(ngx_http_request_t *r,
                    sizeof("data: {\"channels\":[{\"channel\":") - 1);
     p = ngx_push_json_string(p, &q->channel);
 
-    if (gap) {
+    if (lost) {
         p = ngx_cpymem(p, ",\"id\":null", sizeof(",\"id\":null") - 1);
 
     } else {
@@ -217,12 +226,14 @@ ngx_http_push_sse_welcome(ngx_http_request_t *r,
 
     p = ngx_cpymem(p, "}]}\n\n", sizeof("}]}\n\n") - 1);
 
-    if (gap) {
-        p = ngx_http_push_sse_gap(p, &q->channel, &q->requested,
-                                  &q->start.oldest,
-                                  q->malformed ? "malformed"
-                                               : reasons[q->start.found],
-                                  &q->start.start);
+    if (lost) {
+        gap.channel = q->channel;
+        gap.requested = q->requested;
+        gap.oldest = q->start.oldest;
+        gap.position = q->start.start;
+        gap.reason = q->malformed ? "malformed" : reasons[q->start.found];
+
+        p = ngx_http_push_sse_gap(p, &gap);
     }
 
     first->len = p - first->data;
@@ -311,30 +322,33 @@ ngx_http_push_sse_messages(ngx_http_push_client_t *client,
 static ngx_int_t
 ngx_http_push_sse_overrun(ngx_http_push_client_t *client, ngx_push_batch_t *b)
 {
-    u_char         *p, requested[NGX_PUSH_ID_LEN];
-    ngx_int_t       rc;
-    ngx_str_t       channel, id, bytes;
-    ngx_push_id_t   cursor, oldest, position;
+    u_char                   *p, requested[NGX_PUSH_ID_LEN];
+    ngx_int_t                 rc;
+    ngx_str_t                 bytes;
+    ngx_push_id_t             cursor;
+    ngx_http_push_sse_gap_t   gap;
 
     if (client->conf->slow_reader == NGX_HTTP_PUSH_SLOW_CLOSE) {
         ngx_http_push_sse_reconnect(client);
         return NGX_DONE;
     }
 
-    ngx_push_hub_channel(&client->subscription, &channel);
-
     cursor.epoch = b->epoch;
     cursor.seq = client->subscription.cursor;
-    oldest.epoch = b->epoch;
-    oldest.seq = b->oldest;
-    position.epoch = b->epoch;
-    position.seq = b->floor;
 
-    id.data = requested;
-    id.len = ngx_push_id_format(requested, &cursor) - requested;
+    gap.requested.data = requested;
+    gap.requested.len = ngx_push_id_format(requested, &cursor) - requested;
+
+    gap.oldest.epoch = b->epoch;
+    gap.oldest.seq = b->oldest;
+    gap.position.epoch = b->epoch;
+    gap.position.seq = b->floor;
+    gap.reason = "overrun";
+
+    ngx_push_hub_channel(&client->subscription, &gap.channel);
 
     p = ngx_alloc(NGX_HTTP_PUSH_NOTICE_ROOM
-                  + ngx_push_json_string_size(&channel),
+                  + ngx_push_json_string_size(&gap.channel),
                   ngx_cycle->log);
 
     if (p == NULL) {
@@ -343,9 +357,7 @@ ngx_http_push_sse_overrun(ngx_http_push_client_t *client, ngx_push_batch_t *b)
     }
 
     bytes.data = p;
-    bytes.len = ngx_http_push_sse_gap(p, &channel, &id, &oldest, "overrun",
-                                      &position)
-                - p;
+    bytes.len = ngx_http_push_sse_gap(p, &gap) - p;
 
     rc = ngx_http_push_client_write(client, &bytes);
 
@@ -362,30 +374,29 @@ ngx_http_push_sse_overrun(ngx_http_push_client_t *client, ngx_push_batch_t *b)
 /* the position after the gap comes with the notice, never without it */
 
 static u_char *
-ngx_http_push_sse_gap(u_char *p, ngx_str_t *channel, ngx_str_t *requested,
-    ngx_push_id_t *oldest, char *reason, ngx_push_id_t *position)
+ngx_http_push_sse_gap(u_char *p, ngx_http_push_sse_gap_t *gap)
 {
     p = ngx_cpymem(p, "event: push.gap\nid: ",
                    sizeof("event: push.gap\nid: ") - 1);
-    p = ngx_push_id_format(p, position);
+    p = ngx_push_id_format(p, &gap->position);
 
     p = ngx_cpymem(p, "\ndata: {\"channel\":",
                    sizeof("\ndata: {\"channel\":") - 1);
-    p = ngx_push_json_string(p, channel);
+    p = ngx_push_json_string(p, &gap->channel);
 
     p = ngx_cpymem(p, ",\"requested\":", sizeof(",\"requested\":") - 1);
-    p = ngx_push_json_string(p, requested);
+    p = ngx_push_json_string(p, &gap->requested);
 
-    if (oldest->seq) {
+    if (gap->oldest.seq) {
         p = ngx_cpymem(p, ",\"oldest\":\"", sizeof(",\"oldest\":\"") - 1);
-        p = ngx_push_id_format(p, oldest);
+        p = ngx_push_id_format(p, &gap->oldest);
         *p++ = '"';
 
     } else {
         p = ngx_cpymem(p, ",\"oldest\":null", sizeof(",\"oldest\":null") - 1);
     }
 
-    return ngx_sprintf(p, ",\"reason\":\"%s\"}\n\n", reason);
+    return ngx_sprintf(p, ",\"reason\":\"%s\"}\n\n", gap->reason);
 }
 
 

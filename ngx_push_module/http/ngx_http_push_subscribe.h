@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_push.h"
+#include "ngx_push_position.h"
 
 
 #define NGX_HTTP_PUSH_FORMAT_RAW    0
@@ -52,6 +53,11 @@ typedef struct {
 
 ngx_int_t ngx_http_push_read_request(ngx_http_request_t *r,
     ngx_http_push_subscribe_conf_t *conf, ngx_http_push_request_t *q);
+
+/* NGX_DECLINED: an id, but none of ours */
+
+ngx_int_t ngx_http_push_set_start(ngx_push_start_t *start,
+    ngx_push_position_t *position);
 
 ngx_msec_t ngx_http_push_random_retry(ngx_http_push_subscribe_conf_t *conf);
 

@@ -88,9 +88,8 @@ ngx_http_push_wheel_linger(ngx_http_push_client_t *client)
 ngx_http_push_client_t *
 ngx_http_push_wheel_next(void)
 {
-    ngx_uint_t    i;
-    ngx_queue_t  *q;
-
+    ngx_uint_t         i;
+    ngx_queue_t       *q;
     static ngx_uint_t  slot;
 
     for (i = 0; i < NGX_HTTP_PUSH_SLOTS; i++) {

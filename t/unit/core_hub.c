@@ -24,6 +24,7 @@ typedef struct {
     uint64_t                 expires;
     uint64_t                 newer;          /* of its topic, 0: none */
     ngx_uint_t               topic;
+    ngx_uint_t               live;           /* TTL 0 */
 } hub_message_t;
 
 
@@ -322,7 +323,7 @@ hub_join(hub_reader_t *r)
         }
 
         for (n = start.id.seq + 1; n <= from; n++) {
-            if (!hub_covered(&ch->messages[n])) {
+            if (!ch->messages[n].live) {
                 return;
             }
         }
@@ -406,6 +407,7 @@ hub_publish(ngx_push_zone_t *zone)
     m = &ch->messages[ch->last];
     m->serial = core_serial;
     m->newer = 0;
+    m->live = (say.ttl == 1);
     m->topic = say.topic ? topic[1] : 0;
     m->expires = say.ttl ? hub_now() + (say.ttl - 1) * 1000 : (uint64_t) -1;
 
@@ -531,9 +533,9 @@ hub_quiet(void)
     for (i = 0; i < HUB_READERS; i++) {
         r = &hub_readers[i];
 
-        if (r->here && r->has != r->channel->last && r->told != r->has) {
+        if (r->here && r->s.cursor != r->channel->last) {
             hub_fail("%s: a reader stays at %llu of %llu", r->channel->name,
-                     (unsigned long long) r->has,
+                     (unsigned long long) r->s.cursor,
                      (unsigned long long) r->channel->last);
         }
     }
