@@ -6,8 +6,11 @@
 import { Stream, subscribeUrl } from './stream.js';
 import { badName, publish, publishSurely, curlPublish, curlSubscribe }
     from './publish.js';
+import { describe } from './notices.js';
 import { Run, Latency } from './check.js';
 import { Workers } from './workers.js';
+import { makeCopyable, reloadCommand } from './commands.js';
+import { setUpTheme } from './theme.js';
 
 
 const ROWS = 300;
@@ -81,6 +84,8 @@ function showState(state, why) {
             $('start').value = 'resume';
         }
     }
+
+    showCommands();
 }
 
 
@@ -232,30 +237,13 @@ function arrive(m) {
 
 
 function note(n) {
-    const told = {
-        'push.subscribed': () => ['good', 'Subscribed', n.id
-            ? 'Whatever follows this id will come.'
-            : 'Not at the place asked for: a gap notice follows.'],
-        'push.gap': () => ['bad', 'Gap: ' + n.data.reason,
-            GAPS[n.data.reason] ?? 'Messages are missing here.'],
-        'push.reconnect': () => ['warn', 'Asked to reconnect',
-            'The worker hands this subscriber over.'],
-        'push.closed': () => ['warn', n.data.reason === 'deleted'
-            ? 'Deleted' : 'Sealed', n.data.reason === 'deleted'
-            ? 'This life of the channel is over.'
-            : 'That was the last message.'],
-        resumed: () => ['good', 'Reconnected', n.id
-            ? 'The browser came back with this id.'
-            : 'The browser came back.'],
-        left: () => ['warn', 'Disconnected', n.id
-            ? 'Connect to get what was published since this id.' : '']
-    }[n.kind];
+    const told = describe(n);
 
     if (!told) {
         return;
     }
 
-    const [tone, title, text] = told();
+    const { tone, title, text } = told;
     const row = element('li', 'row notice ' + tone);
 
     if (n.kind === 'push.gap') {
@@ -281,16 +269,6 @@ function note(n) {
 
     show(row);
 }
-
-
-const GAPS = {
-    expired: 'What came after this place is older than the history.',
-    evicted: 'The zone was full and gave up old history.',
-    unknown: 'The place asked for belongs to another life of the channel.',
-    diverged: 'History was lost in a failover.',
-    overrun: 'This reader was too slow.',
-    malformed: 'The place asked for is no id.'
-};
 
 
 /* drawing: at most once a frame */
@@ -496,39 +474,6 @@ for (const id of ['text', 'event', 'start']) {
 }
 
 
-for (const button of document.querySelectorAll('[data-copy]')) {
-    button.addEventListener('click', async () => {
-        const code = $(button.dataset.copy);
-
-        try {
-            await navigator.clipboard.writeText(code.textContent);
-            button.textContent = 'Copied';
-            setTimeout(() => button.textContent = 'Copy', 1500);
-
-        } catch {
-            getSelection().selectAllChildren(code);
-        }
-    });
-}
-
-
-async function showReload() {
-    try {
-        const answer = await fetch('where');
-        const root = answer.ok ? await answer.text() : '';
-        const prefix = root.replace(/\/demo$/, '');
-
-        if (prefix && prefix !== root) {
-            $('reload').textContent =
-                `kill -HUP $(cat ${prefix}/logs/nginx.pid)`;
-        }
-
-    } catch {
-        /* void */
-    }
-}
-
-
 /* small things */
 
 function element(tag, className, text = '') {
@@ -554,39 +499,11 @@ function time(ms) {
 }
 
 
-function paint(theme) {
-    document.documentElement.dataset.theme = theme;
-    $('theme').textContent = theme === 'dark' ? 'Light' : 'Dark';
-}
-
-
-$('theme').addEventListener('click', () => {
-    const theme = document.documentElement.dataset.theme === 'dark'
-                  ? 'light' : 'dark';
-
-    paint(theme);
-
-    try {
-        localStorage.setItem('theme', theme);
-    } catch {
-        /* void */
-    }
-});
-
-
-function begin() {
-    const dark = matchMedia('(prefers-color-scheme: dark)').matches;
-    let theme = null;
-
-    try {
-        theme = localStorage.getItem('theme');
-    } catch {
-        /* void */
-    }
-
-    paint(theme ?? (dark ? 'dark' : 'light'));
-
+async function begin() {
     const channel = new URLSearchParams(location.search).get('channel');
+
+    setUpTheme($('theme'));
+    makeCopyable();
 
     if (channel && !badName(channel)) {
         $('channel').value = channel;
@@ -598,9 +515,10 @@ function begin() {
 
     showNames();
     showCommands();
-    showReload();
     new Workers($('workers')).watch(STATUS_MS);
     connect('latest');
+
+    $('reload').textContent = await reloadCommand() ?? $('reload').textContent;
 }
 
 

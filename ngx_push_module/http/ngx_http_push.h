@@ -107,6 +107,13 @@ ngx_int_t ngx_http_push_problem(ngx_http_request_t *r, ngx_uint_t status,
 ngx_int_t ngx_http_push_answer(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_str_t *body);
 
+/*
+ * Sets the headers of a stream that nothing may change or delay: 200, this
+ * type, nothing for a filter to work on.  NGX_OK or NGX_ERROR.
+ */
+
+ngx_int_t ngx_http_push_stream(ngx_http_request_t *r, ngx_str_t *type);
+
 /* the document alone; NULL: no memory */
 
 ngx_str_t *ngx_http_push_problem_body(ngx_http_request_t *r,

@@ -135,7 +135,9 @@ ngx_http_push_answer(ngx_http_request_t *r, ngx_uint_t status,
         r->keepalive = 0;
     }
 
-    if (ngx_http_push_header(r, "Cache-Control", &value) != NGX_OK) {
+    if (ngx_http_push_response_header(r, "Cache-Control") == NULL
+        && ngx_http_push_header(r, "Cache-Control", &value) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -166,6 +168,54 @@ ngx_http_push_answer(ngx_http_request_t *r, ngx_uint_t status,
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
+}
+
+
+ngx_int_t
+ngx_http_push_stream(ngx_http_request_t *r, ngx_str_t *type)
+{
+    ngx_str_t         cache = ngx_string("no-store, no-transform");
+    ngx_str_t         buffering = ngx_string("no");
+    ngx_table_elt_t  *h;
+
+    /*
+     * A filter that compresses lets go of what has an encoding, even of one
+     * that is in no list of headers and never sent.
+     */
+
+    h = ngx_pcalloc(r->pool, sizeof(ngx_table_elt_t));
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&h->key, "Content-Encoding");
+    ngx_str_set(&h->value, "identity");
+
+    /* an error_page that leads here is an error no more */
+
+    r->err_status = 0;
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_encoding = h;
+    r->allow_ranges = 0;
+
+#if (NGX_HTTP_GZIP)
+    r->gzip_tested = 1;
+    r->gzip_ok = 0;
+    r->gzip_vary = 0;
+#endif
+
+    /* with this length the type is none that a filter looks for */
+
+    r->headers_out.content_type = *type;
+    r->headers_out.content_type_len = 0;
+    r->headers_out.content_type_lowcase = NULL;
+
+    if (ngx_http_push_header(r, "Cache-Control", &cache) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_push_header(r, "X-Accel-Buffering", &buffering);
 }
 
 

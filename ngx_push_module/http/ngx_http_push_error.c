@@ -25,7 +25,6 @@ typedef struct {
 
 
 static void ngx_http_push_error_clear(ngx_http_request_t *r);
-static ngx_int_t ngx_http_push_error_no_encoding(ngx_http_request_t *r);
 static ngx_http_push_error_page_t *ngx_http_push_error_page(
     ngx_uint_t status);
 
@@ -39,9 +38,16 @@ static ngx_http_push_error_page_t  ngx_http_push_error_pages[] = {
     { 413, "message-too-large", "the body of the request is too large" },
     { 429, "limit-reached", "too many requests, try again later" },
     { 503, "unavailable", "not available now, try again later" },
+    { 0, NULL, NULL }
+};
 
-    { 499, "bad-request", "the request cannot be served" },
-    { 599, "internal-error", "the request failed" }
+
+static ngx_http_push_error_page_t  ngx_http_push_error_4xx = {
+    0, "bad-request", "the request cannot be served"
+};
+
+static ngx_http_push_error_page_t  ngx_http_push_error_5xx = {
+    0, "internal-error", "the request failed"
 };
 
 
@@ -58,8 +64,7 @@ static char  *ngx_http_push_error_headers[] = {
 ngx_int_t
 ngx_http_push_error_to_retry(ngx_http_request_t *r, ngx_http_push_error_t *e)
 {
-    ngx_str_t  cache = ngx_string("no-store, no-transform");
-    ngx_str_t  buffering = ngx_string("no");
+    ngx_str_t  type = ngx_string("text/event-stream");
 
     e->body.data = ngx_pnalloc(r->pool, NGX_HTTP_PUSH_RETRY_SIZE);
     if (e->body.data == NULL) {
@@ -74,22 +79,13 @@ ngx_http_push_error_to_retry(ngx_http_request_t *r, ngx_http_push_error_t *e)
 
     ngx_http_push_error_clear(r);
 
-    r->err_status = 0;
-    r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.status_line.len = 0;
 
-    ngx_str_set(&r->headers_out.content_type, "text/event-stream");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
-    r->headers_out.charset.len = 0;
-    r->headers_out.content_length_n = e->body.len;
-
-    if (ngx_http_push_error_no_encoding(r) != NGX_OK
-        || ngx_http_push_header(r, "Cache-Control", &cache) != NGX_OK
-        || ngx_http_push_header(r, "X-Accel-Buffering", &buffering) != NGX_OK)
-    {
+    if (ngx_http_push_stream(r, &type) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    r->headers_out.content_length_n = e->body.len;
 
     return ngx_http_push_cors(r);
 }
@@ -167,38 +163,7 @@ ngx_http_push_error_clear(ngx_http_request_t *r)
     r->headers_out.refresh = NULL;
     r->headers_out.expires = NULL;
 
-    r->allow_ranges = 0;
     r->expect_trailers = 0;
-}
-
-
-/*
- * Filters that compress look for an encoding: they find one that is not
- * sent, and leave the answer and its headers alone.
- */
-
-static ngx_int_t
-ngx_http_push_error_no_encoding(ngx_http_request_t *r)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_pcalloc(r->pool, sizeof(ngx_table_elt_t));
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_str_set(&h->key, "Content-Encoding");
-    ngx_str_set(&h->value, "identity");
-
-    r->headers_out.content_encoding = h;
-
-#if (NGX_HTTP_GZIP)
-    r->gzip_tested = 1;
-    r->gzip_ok = 0;
-    r->gzip_vary = 0;
-#endif
-
-    return NGX_OK;
 }
 
 
@@ -207,15 +172,12 @@ ngx_http_push_error_page(ngx_uint_t status)
 {
     ngx_http_push_error_page_t  *page;
 
-    for (page = ngx_http_push_error_pages; page->status < 499; page++) {
+    for (page = ngx_http_push_error_pages; page->status; page++) {
         if (page->status == status) {
             return page;
         }
     }
 
-    while (page->status < status) {
-        page++;
-    }
-
-    return page;
+    return (status < NGX_HTTP_INTERNAL_SERVER_ERROR)
+           ? &ngx_http_push_error_4xx : &ngx_http_push_error_5xx;
 }
