@@ -7,8 +7,8 @@
 
 BUILD ?= release
 T     ?=
-FUZZ_SECONDS ?= 60
 JOBS  ?= 4
+FUZZ_SECONDS ?= 60
 
 SHELL  = /bin/bash
 CLANG ?= clang
@@ -40,8 +40,9 @@ NGINX_CONF = $(NGINX_SRC)/conf_flags
 endif
 
 
+.DELETE_ON_ERROR:
 .PHONY: all help test asan asan-build test-asan unit lint fuzz fuzz-build \
-        bench cover compdb clean distclean FORCE
+        bench bench-build cover compdb clean distclean FORCE
 
 all: $(O)/ngx_push_module.so    ## the module (default); BUILD=debug|asan|cover
 
@@ -49,7 +50,7 @@ help:    ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile \
 	    | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
-$(O)/ngx_push_module.so: $(O)/objs/Makefile FORCE
+$(O)/ngx_push_module.so: $(O)/configured FORCE
 	@flock $(O)/lock $(MAKE) -s -C $(NGINX_SRC) -f $(O)/objs/Makefile modules
 	@cmp -s $(O)/objs/ngx_push_module.so $@ \
 	    || { cp $(O)/objs/ngx_push_module.so $@.new && mv $@.new $@; }
@@ -58,25 +59,32 @@ ifeq ($(BUILD),release)
 	    || { cp $@ $(B)/so.new && mv $(B)/so.new $(B)/ngx_push_module.so; }
 endif
 
-$(O)/objs/Makefile: config Makefile $(O)/files $(NGINX_CONF)
+$(O)/configured: config Makefile $(O)/files $(NGINX_CONF)
 	@echo "configure: $(BUILD)"
-	@. $(NGINX_CONF) && cd $(NGINX_SRC) && flock $(O)/lock ./configure \
+	@. $(NGINX_CONF) && cd $(NGINX_SRC) \
+	    && flock $(O)/lock rm -rf $@ $(O)/objs && flock $(O)/lock ./configure \
 	    "$${NGX_CONF_FLAGS[@]}" \
 	    --with-cc-opt="-g -fPIC $(CFLAGS_$(BUILD)) $(WARN) $(CFLAGS)" \
 	    --with-ld-opt="-fPIC $(LDFLAGS_$(BUILD)) $(LDFLAGS)" \
 	    --add-dynamic-module=$(CURDIR) --builddir=$(O)/objs \
 	    > $(O)/configure.log || { tail -n 20 $(O)/configure.log; exit 1; }
+	@touch $@
 
+# configure again for other files, or another NGINX
 $(O)/files: FORCE
 	@mkdir -p $(O)
-	@echo $(FILES) | cmp -s - $@ || echo $(FILES) > $@
+	@{ echo $(FILES); grep -s 'define NGINX_VER' $(NGINX_SRC)/src/core/nginx.h; } \
+	    > $@.$$$$; cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@
 
 
 # tests against a running NGINX
 
+SUITE = $(filter %.t,$(or $(T),$(wildcard t/*.t)))
+
 test: all    ## t/*.t, or T=t/x.t; JOBS=4 at once
-	@PUSH_NGINX=$(NGINX) PUSH_MODULE=$(O)/ngx_push_module.so \
-	    prove -It/lib $(if $(T),-v $(T),-j$(JOBS) t)
+	@$(if $(SUITE),PUSH_NGINX=$(NGINX) PUSH_MODULE=$(O)/ngx_push_module.so \
+	    prove -It/lib $(if $(T),$(if $(word 2,$(SUITE)),,-v)) -j$(JOBS) \
+	    $(SUITE),echo "no t/*.t")
 
 asan: asan-build test-asan    ## NGINX and the module under ASan and UBSan: build, test
 
@@ -120,22 +128,15 @@ UNIT_CFLAGS = -g -O1 -MMD -MP -fno-omit-frame-pointer -Wall $(WARN) -Werror \
 SANITIZE    = -fsanitize=address,undefined -fno-sanitize-recover=all
 STORES      = -fsanitize=thread -U__SANITIZE_THREAD__
 WRAP        = -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset
-UNIT_LIBS   = $(LIB) -Wl,--as-needed -lhiredis -ljansson -lpcre2-8 -lssl \
+UNIT_LIBS   = $(LIB) -Wl,--as-needed -ljansson -lpcre2-8 -lssl \
               -lcrypto -lz -lcrypt -ldl -lpthread -lm
 
 unit: $(UNITS)    ## C tests of core/ and codec/, or T=t/unit/x.c
 	@$(if $(UNITS),prove $(if $(T),-v) -j$(JOBS) -e '' $(UNITS),echo "no t/unit/*.c")
 
 fuzz: fuzz-build    ## t/fuzz/*.c, FUZZ_SECONDS=60 each; T=t/fuzz/x.c
-	@set -e; for f in $(FUZZERS); do \
-	    n=$${f##*/}; mkdir -p $(U)/corpus/$$n t/fuzz/corpus/$$n; \
-	    echo "fuzz: $$n"; \
-	    $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
-	        -print_final_stats=1 -artifact_prefix=$(U)/$$n- \
-	        $(U)/corpus/$$n t/fuzz/corpus/$$n 2>&1 \
-	        | grep -v '^INFO\|^stat::\(new\|slow\|peak\)'; \
-	    [ $${PIPESTATUS[0]} = 0 ]; \
-	done
+	@printf '%s\n' $(FUZZERS) \
+	    | xargs -r -n 1 -P $$(nproc) util/fuzz $(FUZZ_SECONDS)
 
 fuzz-build: $(FUZZERS)    ## only build them
 
@@ -188,10 +189,15 @@ $(FUZZERS): $(U)/fuzz/%: t/fuzz/%.c \
 lint:    ## style, layers, names, documentation, scripts
 	@util/lint
 
-bench: all    ## builds bench/*.c into build/bench/
-	@mkdir -p $(B)/bench
-	@set -e; for f in $(wildcard bench/*.c); do n=$${f##*/}; \
-	    $(CC) -g -O2 -Wall -Wextra -pthread -o $(B)/bench/$${n%.c} $$f; done
+bench: all bench-build    ## load on the module, every delivery verified; ROUNDS=3
+	@bench/run $(SCENARIOS)
+
+bench-build: $(B)/bench/push-bench    ## only build its client
+
+$(B)/bench/push-bench: $(sort $(wildcard bench/*.[ch])) Makefile
+	@mkdir -p $(@D)
+	@$(CC) -g -O2 -std=gnu11 -Wall -Wextra -Wshadow -Werror -o $@.new \
+	    $(filter %.c,$^) && mv $@.new $@
 
 cover:    ## line coverage of the suite, worst files first
 	@$(MAKE) --no-print-directory BUILD=cover all

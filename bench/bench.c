@@ -3,13 +3,11 @@
  * Copyright (C) The ngx_push_module authors
  */
 
-/* The main process: options, the order of things, and the verdict. */
+/* The main process: the order of things, and the verdict. */
 
 
 #include "bench.h"
 
-#include <arpa/inet.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,89 +20,27 @@
 #include <unistd.h>
 
 
-static void bench_parse(int argc, char **argv);
-static void bench_option(const char *name, const char *value);
-static uint64_t bench_number(const char *name, const char *value,
-    uint64_t max);
-static void bench_size(const char *value);
-static void bench_plant(const char *value);
-static void bench_limits(void);
+static void bench_processes(void);
 static void bench_start(void);
 static void bench_child(uint32_t index);
 static int bench_live(bench_measures_t *m);
 static int bench_replay(bench_measures_t *m);
 static int bench_seal(void);
+static int bench_stop(void);
 static int bench_wait(int (*done)(void), const char *what);
-static uint64_t bench_progress(void);
+static int bench_died(int options);
 static int bench_hopeless(void);
 static int bench_all_connected(void);
 static int bench_all_published(void);
 static int bench_all_received(void);
 static int bench_all_ended(void);
-static int bench_stop(void);
-static void bench_kill(void);
 
 
-static const char  bench_usage[] =
-"push-bench --port=N [option ...]: publishes, subscribes, verifies\n"
-"\n"
-"  --host=127.0.0.1     an IPv4 address\n"
-"  --publish=/pub?channel=, --subscribe=/sub?channel=\n"
-"  --prefix=bench-PID-  of the names of channels\n"
-"  --subscribers=1000   over all channels; 0: publish only\n"
-"  --channels=1\n"
-"  --messages=1000      for each channel\n"
-"  --size=64            of a body, or 64-4096\n"
-"  --lines              bodies of several lines\n"
-"  --publishers=1       connections that publish\n"
-"  --window=1           messages in flight: published, but not with everyone;\n"
-"                       0: as fast as it goes\n"
-"  --rate=N             instead: messages a second\n"
-"  --replay             publish all, then subscribe with since=earliest\n"
-"  --churn=N            hang up after 1 to N messages, resume by the last id\n"
-"  --reconnect          the server may end connections (reload, kill)\n"
-"  --gaps               gap notices may come\n"
-"  --keys               Idempotency-Key, and publish again without an answer\n"
-"  --master=PID         of the NGINX to measure\n"
-"  --seed=N, --patience=20 (seconds without progress)\n"
-"  --plant=lost|last|twice|corrupt: do wrong, to see that it is found\n"
-"\n"
-"Exits 0 if every subscriber got every message once, in order and whole; 1 if\n"
-"not; 2 if it could not find out.\n";
-
-
-static struct option  bench_long[] = {
-    { "host", required_argument, NULL, 0 },
-    { "port", required_argument, NULL, 0 },
-    { "publish", required_argument, NULL, 0 },
-    { "subscribe", required_argument, NULL, 0 },
-    { "prefix", required_argument, NULL, 0 },
-    { "subscribers", required_argument, NULL, 0 },
-    { "channels", required_argument, NULL, 0 },
-    { "messages", required_argument, NULL, 0 },
-    { "size", required_argument, NULL, 0 },
-    { "lines", no_argument, NULL, 0 },
-    { "publishers", required_argument, NULL, 0 },
-    { "window", required_argument, NULL, 0 },
-    { "rate", required_argument, NULL, 0 },
-    { "replay", no_argument, NULL, 0 },
-    { "churn", required_argument, NULL, 0 },
-    { "reconnect", no_argument, NULL, 0 },
-    { "gaps", no_argument, NULL, 0 },
-    { "keys", no_argument, NULL, 0 },
-    { "master", required_argument, NULL, 0 },
-    { "seed", required_argument, NULL, 0 },
-    { "patience", required_argument, NULL, 0 },
-    { "plant", required_argument, NULL, 0 },
-    { NULL, 0, NULL, 0 }
-};
-
-
-bench_options_t   bench_options;
 bench_shared_t   *bench_shared;
 int               bench_wake;
 
-static pid_t      bench_children[BENCH_PROCESSES + 1];
+static uint32_t    bench_children_n;
+static pid_t       bench_children[BENCH_PROCESSES + 1];
 
 
 int
@@ -113,11 +49,10 @@ main(int argc, char **argv)
     int               status;
     bench_measures_t  m;
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGPIPE, SIG_IGN);
 
     bench_parse(argc, argv);
-    bench_limits();
+    bench_processes();
     bench_message_init();
 
     memset(&m, 0, sizeof(m));
@@ -125,69 +60,301 @@ main(int argc, char **argv)
     bench_start();
 
     status = bench_options.replay ? bench_replay(&m) : bench_live(&m);
-    status |= bench_seal();
+
+    if (status == 0) {
+        status = bench_seal();
+    }
+
     status |= bench_stop();
 
     return bench_report(&m) ? 1 : status;
 }
 
 
+/* as many as the limit of descriptors demands */
+
 static void
-bench_parse(int argc, char **argv)
+bench_processes(void)
 {
-    int               i;
-    static char       prefix[32];
-    bench_options_t  *o;
+    uint32_t       most, need;
+    struct rlimit  limit;
 
-    o = &bench_options;
-
-    snprintf(prefix, sizeof(prefix), "bench-%d-", (int) getpid());
-
-    o->host.s_addr = htonl(INADDR_LOOPBACK);
-    o->publish = "/pub?channel=";
-    o->subscribe = "/sub?channel=";
-    o->prefix = prefix;
-    o->subscribers = 1000;
-    o->channels = 1;
-    o->messages = 1000;
-    o->publishers = 1;
-    o->min_size = 64;
-    o->max_size = 64;
-    o->window = 1;
-    o->patience = 20;
-
-    while (getopt_long(argc, argv, "", bench_long, &i) == 0) {
-        bench_option(bench_long[i].name, optarg);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
     }
 
-    if (optind != argc || o->port == 0) {
-        fputs(bench_usage, stderr);
+    most = limit.rlim_cur > BENCH_CLIENTS + 64 ? BENCH_CLIENTS
+                                               : limit.rlim_cur - 64;
+    need = (bench_options.subscribers + most - 1) / most;
+
+    if (bench_options.processes < need) {
+        bench_options.processes = need ? need : 1;
+    }
+
+    if (bench_options.processes == 0) {
+        bench_options.processes = 1;
+    }
+
+    if (need > BENCH_PROCESSES) {
+        fprintf(stderr, "%u processes, of %u connections each, would be "
+                "needed\n", need, most);
         exit(2);
     }
 }
 
 
 static void
-bench_option(const char *name, const char *value)
+bench_start(void)
 {
-    size_t            i;
-    bench_options_t  *o;
+    uint32_t  i;
 
-    o = &bench_options;
+    bench_shared = mmap(NULL, sizeof(bench_shared_t), PROT_READ|PROT_WRITE,
+                        MAP_SHARED|MAP_ANONYMOUS, -1, 0);
+    bench_wake = eventfd(0, EFD_NONBLOCK);
 
-    const struct {
-        const char  *name;
-        uint32_t    *value;
-        uint32_t     min;
-    } numbers[] = {
-        { "subscribers", &o->subscribers, 0 },
-        { "channels", &o->channels, 1 },
-        { "messages", &o->messages, 1 },
-        { "publishers", &o->publishers, 1 },
-        { "window", &o->window, 0 },
-        { "churn", &o->churn, 1 }
-    };
-
-    for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+    if (bench_shared == MAP_FAILED || bench_wake == -1) {
+        perror("shared memory");
+        exit(2);
     }
+
+    for (i = 0; i <= bench_options.processes; i++) {
+        bench_child(i);
+    }
+}
+
+
+/* the last one publishes */
+
+static void
+bench_child(uint32_t index)
+{
+    pid_t  pid, parent;
+
+    fflush(stdout);
+
+    parent = getpid();
+    pid = fork();
+
+    if (pid == -1) {
+        perror("fork");
+        exit(2);
+    }
+
+    if (pid) {
+        bench_children[bench_children_n++] = pid;
+        return;
+    }
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+
+    if (getppid() != parent) {
+        _exit(2);
+    }
+
+    if (index < bench_options.processes) {
+        bench_subscribe(index);
+
+    } else {
+        bench_publish();
+    }
+
+    exit(0);
+}
+
+
+static int
+bench_live(bench_measures_t *m)
+{
+    bench_shared->connect = 1;
+
+    if (bench_wait(bench_all_connected, "all to be subscribed")) {
+        return 2;
+    }
+
+    bench_server(&m->idle);
+    bench_server(&m->before);
+    m->start = bench_now();
+
+    bench_shared->publish = 1;
+
+    if (bench_wait(bench_all_published, "the answers to all publishes")
+        || bench_wait(bench_all_received, "all messages at all subscribers"))
+    {
+        return 2;
+    }
+
+    bench_server(&m->after);
+
+    return 0;
+}
+
+
+static int
+bench_replay(bench_measures_t *m)
+{
+    bench_shared->publish = 1;
+
+    if (bench_wait(bench_all_published, "the answers to all publishes")) {
+        return 2;
+    }
+
+    bench_server(&m->before);
+    m->start = bench_now();
+
+    bench_shared->connect = 1;
+
+    if (bench_wait(bench_all_received, "all messages at all subscribers")) {
+        return 2;
+    }
+
+    bench_server(&m->after);
+
+    return 0;
+}
+
+
+/* the channels end: whatever would still come, comes before that */
+
+static int
+bench_seal(void)
+{
+    bench_shared->seal = 1;
+
+    return bench_wait(bench_all_ended, "all to be told the end");
+}
+
+
+static int
+bench_stop(void)
+{
+    int  status;
+
+    bench_shared->stop = 1;
+    status = 0;
+
+    while (bench_children_n) {
+        status |= bench_died(0);
+    }
+
+    return status;
+}
+
+
+static int
+bench_wait(int (*done)(void), const char *what)
+{
+    uint64_t  now, patience, progress, since, so_far;
+
+    patience = (uint64_t) bench_options.patience * 1000000000;
+    since = bench_now();
+    so_far = 0;
+
+    while (!done()) {
+
+        if (bench_died(WNOHANG)) {
+            fprintf(stderr, "a process died, waiting for %s\n", what);
+            return 2;
+        }
+
+        if (bench_hopeless()) {
+            return 2;
+        }
+
+        now = bench_now();
+        progress = bench_sum(offsetof(bench_counts_t, connected))
+                   + bench_sum(offsetof(bench_counts_t, received))
+                   + bench_sum(offsetof(bench_counts_t, missing))
+                   + bench_sum(offsetof(bench_counts_t, ended))
+                   + bench_shared->published + bench_shared->sealed;
+
+        if (progress != so_far) {
+            so_far = progress;
+            since = now;
+        }
+
+        if (now - since > patience) {
+            fprintf(stderr, "no progress, waiting for %s\n", what);
+            return 2;
+        }
+
+        usleep(2000);
+    }
+
+    return 0;
+}
+
+
+/* whether a child has ended in another way than it should */
+
+static int
+bench_died(int options)
+{
+    int       status;
+    pid_t     pid;
+    uint32_t  i;
+
+    pid = waitpid(-1, &status, options);
+
+    for (i = 0; i < bench_children_n; i++) {
+
+        if (bench_children[i] == pid) {
+            bench_children[i] = bench_children[--bench_children_n];
+            return status ? 2 : 0;
+        }
+    }
+
+    return 0;
+}
+
+
+/* after these nothing good can come */
+
+static int
+bench_hopeless(void)
+{
+    uint32_t  i;
+
+    for (i = 0; i < bench_options.processes; i++) {
+        if (bench_shared->process[i].faults[BENCH_CUT]
+            || bench_shared->process[i].faults[BENCH_REFUSED])
+        {
+            return 1;
+        }
+    }
+
+    return bench_shared->faults[BENCH_ANSWER] != 0;
+}
+
+
+static int
+bench_all_connected(void)
+{
+    return bench_sum(offsetof(bench_counts_t, connected))
+           == bench_options.subscribers;
+}
+
+
+static int
+bench_all_published(void)
+{
+    return bench_shared->done;
+}
+
+
+static int
+bench_all_received(void)
+{
+    return bench_sum(offsetof(bench_counts_t, received))
+           + bench_sum(offsetof(bench_counts_t, missing))
+           >= bench_shared->expected;
+}
+
+
+static int
+bench_all_ended(void)
+{
+    return bench_shared->sealed
+           && bench_sum(offsetof(bench_counts_t, ended))
+              == bench_options.subscribers;
 }

@@ -57,7 +57,7 @@ typedef enum {
 
 typedef struct {
     struct in_addr   host;
-    in_port_t        port;
+    uint32_t         port;
     const char      *publish;     /* path, up to the name of the channel */
     const char      *subscribe;
     const char      *prefix;      /* of the names of channels */
@@ -71,19 +71,19 @@ typedef struct {
     size_t           max_size;
 
     uint32_t         window;      /* messages in flight, or */
-    double           rate;        /* messages a second */
+    uint32_t         rate;        /* messages a second */
 
     uint32_t         churn;       /* messages per connection, at most */
-    pid_t            master;
-    uint64_t         seed;
-    double           patience;    /* seconds without any progress */
+    uint32_t         master;      /* the pid of NGINX */
+    uint32_t         seed;
+    uint32_t         patience;    /* seconds without any progress */
     bench_plant_e    plant;
 
-    unsigned         replay:1;    /* publish first, then subscribe */
-    unsigned         reconnect:1; /* the server may end connections */
-    unsigned         gaps:1;      /* gap notices may come */
-    unsigned         lines:1;     /* bodies of several lines */
-    unsigned         keys:1;      /* Idempotency-Key; then retry */
+    uint32_t         replay;      /* publish first, then subscribe */
+    uint32_t         reconnect;   /* the server may end connections */
+    uint32_t         gaps;        /* gap notices may come */
+    uint32_t         lines;       /* bodies of several lines */
+    uint32_t         keys;        /* Idempotency-Key; then retry */
 } bench_options_t;
 
 
@@ -211,6 +211,10 @@ extern bench_options_t   bench_options;
 extern bench_shared_t   *bench_shared;
 extern int               bench_wake;
 
+
+/* options.c */
+
+void bench_parse(int argc, char **argv);
 
 /* message.c */
 

@@ -69,7 +69,7 @@ bench_publish(void)
 {
     bench_publish_init();
 
-    while (!bench_shared->publish) {
+    while (!bench_shared->publish && !bench_shared->stop) {
         usleep(1000);
     }
 
@@ -228,6 +228,7 @@ bench_publish_next(bench_publisher_t *p, uint64_t total)
         p->number = message < bench_options.messages ? message + 1 : 0;
 
         n = message * bench_options.channels + p->channel;
+        time = 0;
 
         if (p->number && !bench_publish_due(n, p->channel, &time)) {
             return 1;
@@ -260,21 +261,21 @@ static int
 bench_publish_due(uint64_t n, uint32_t channel, uint64_t *time)
 {
     uint32_t          subscribers;
-    uint64_t          got;
+    uint64_t          due, got;
     bench_options_t  *o;
 
     o = &bench_options;
     *time = bench_now();
 
-    if (o->rate > 0) {
-        bench_shared->waiting = 0;
+    if (o->rate) {
+        due = bench_shared->first + n * 1000000000 / o->rate;
 
-        if (bench_shared->first + n / o->rate * 1e9 > *time) {
-            bench_publish_wait(bench_shared->first + n / o->rate * 1e9);
+        if (due > *time) {
+            bench_publish_wait(due);
             return 0;
         }
 
-        *time = bench_shared->first + n / o->rate * 1e9;
+        *time = due;
         return 1;
     }
 
@@ -423,6 +424,10 @@ bench_publish_answer(bench_publisher_t *p, size_t head)
 
     p->in_len = 0;
     p->busy = 0;
+
+    if (strcasestr(p->in, "\r\nConnection: close\r\n")) {
+        bench_publish_lost(p);
+    }
 
     if (p->number == 0) {
         return;

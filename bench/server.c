@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 
 static pid_t bench_server_parent(const char *pid, uint64_t *user,
@@ -48,7 +49,7 @@ bench_server(bench_server_t *s)
 
         if (de->d_name[0] < '1' || de->d_name[0] > '9'
             || bench_server_parent(de->d_name, &user, &sys)
-               != bench_options.master)
+               != (pid_t) bench_options.master)
         {
             continue;
         }
@@ -71,6 +72,10 @@ bench_server(bench_server_t *s)
 
     s->user_ticks = users;
     s->ticks = users + systems;
+
+    if (s->cpu == 0) {
+        s->cpu = s->ticks * 1000000000 / sysconf(_SC_CLK_TCK);
+    }
 }
 
 
@@ -96,7 +101,7 @@ bench_server_parent(const char *pid, uint64_t *user, uint64_t *system)
 }
 
 
-/* in ns; "stat" has only ticks of 10 ms */
+/* in ns; not every kernel has it */
 
 static uint64_t
 bench_server_cpu(const char *pid)

@@ -24,7 +24,7 @@
 #define BENCH_OPENING  128
 
 /* ns until a connection that was ended is made again */
-#define BENCH_BACK     20000000
+#define BENCH_BACK     5000000
 
 
 static void bench_subscribe_init(bench_process_t *p, uint32_t index);
@@ -57,7 +57,7 @@ bench_subscribe(uint32_t index)
 
     bench_subscribe_init(&p, index);
 
-    while (!bench_shared->connect) {
+    while (!bench_shared->connect && !bench_shared->stop) {
         usleep(1000);
     }
 

@@ -126,7 +126,9 @@ async function send(text, options = {}) {
     const answer = await (options.key ? publishSurely : publish)
                          ($('channel').value, text, options);
 
-    if (answer.body.id && options.method !== 'DELETE') {
+    /* a seal without a message has the id of the message before it */
+
+    if (answer.body.id && options.method !== 'DELETE' && !options.end) {
         showLatency(latency.answer(answer.body.id, at, span));
     }
 

@@ -6,7 +6,7 @@
 use strict;
 use warnings;
 
-use IO::Socket::INET;
+use Push::Answer;
 use Push::Test;
 
 my $conf = <<'E2';
@@ -98,67 +98,6 @@ my $conf = <<'E2';
 
         location = /before { return 200 "before"; }
     }
-
-    # the stock error pages, and others
-
-    server {
-        listen 127.0.0.1:%%PORT3%%;
-        error_page 500 502 503 504 /50x.html;
-        error_page 403 /403.html;
-        root %%PREFIX%%/html;
-
-        location = /sub { set $c $arg_code; include codes; push_subscribe c; }
-        location = /pub { set $c $arg_code; include codes; push_publish c; }
-        location = /both { set $c $arg_code; include codes;
-                           push_publish c; push_subscribe c; }
-        location = /50x.html { expires 1h; etag on; add_header X-Page yes;
-                               gzip_static on; }
-
-        location = /moved { push_subscribe c; rewrite ^ /elsewhere last; }
-        location = /elsewhere { return 503; }
-
-        location = /named { push_retry 7s; push_allow_origin https://a.example;
-                            error_page 503 @down; error_page 502 = @down;
-                            error_page 500 =200 @up; error_page 504 @proxy;
-                            error_page 429 = @proxy;
-                            set $c $arg_code; include codes;
-                            push_subscribe c; }
-        location @down { push_retry 60s; return 503 "down"; }
-        location @up { return 200 "up"; }
-        location @proxy { proxy_pass http://127.0.0.1:%%PORT4%%; }
-
-        location = /missing { error_page 503 /nowhere.html;
-                              set $c $arg_code; include codes;
-                              push_subscribe c; }
-        location = /away { error_page 503 http://other.example/;
-                           set $c $arg_code; include codes;
-                           push_subscribe c; }
-        location = /cycle { error_page 503 /cycle; recursive_error_pages on;
-                            if ($http_x_code = 503) { return 503; }
-                            push_subscribe c; }
-        location = /into { error_page 503 /cycle; return 503; }
-    }
-
-    # a page of another server, longer than all buffers
-
-    server {
-        listen 127.0.0.1:%%PORT4%%;
-        root %%PREFIX%%/html;
-
-        location / {
-            error_page 503 /long.html;
-            add_header Retry-After 120 always;
-            add_header Cache-Control "public, max-age=60" always;
-            add_header Access-Control-Allow-Origin "*" always;
-            return 503;
-        }
-
-        location = /long.html { add_header Cache-Control public always;
-                                add_header ETag x always;
-                                add_header Vary Cookie always;
-                                add_header Access-Control-Allow-Origin "*"
-                                           always; }
-    }
 E2
 
 my $codes = join '', map { "if (\$c = $_) { return $_; }\n" }
@@ -181,15 +120,9 @@ sub start {
     my (%opt) = @_;
 
     $n = nginx(conf => $conf, start => 0, %opt);
-    $n->write_file('users', "u:{PLAIN}p\n");
-    $n->write_file('html/50x.html', "<html>a page for people</html>\n" x 100);
-    $n->write_file('html/50x.html.gz', "not really gzip");
-    $n->write_file('html/403.html', "<html>forbidden</html>\n");
-    $n->write_file('html/long.html', "<html>" . 'long ' x 400_000);
-    chmod 0755, $n->prefix . '/html';
+    $n->write_file('users', "u:{PLAIN}p
+");
     $n->start;
-
-    return $n;
 }
 
 # a key whose limit is used up: the first request is let in
@@ -201,53 +134,6 @@ sub used_up {
              body => $opt{body}, headers => { @SSE, %{ $opt{headers} // {} } });
 
     return "$path?channel=c&key=$key";
-}
-
-sub is_retry {
-    my ($r, $what, %opt) = @_;
-    my ($min, $max) = @{ $opt{retry} // [2000, 3000] };
-
-    is($r->status, 200, "$what: 200");
-    is($r->header('content-type'), 'text/event-stream', "$what: type");
-    is($r->header('cache-control'), 'no-store, no-transform',
-       "$what: not cached") unless $opt{cache};
-    is($r->header('x-accel-buffering'), 'no', "$what: not buffered");
-    is($r->header('content-encoding'), undef, "$what: no encoding");
-    is($r->header($_), undef, "$what: no $_")
-        for qw(last-modified accept-ranges location content-range retry-after);
-    is($r->header('etag'), undef, "$what: no etag");
-    like($r->header('vary'), qr/\AOrigin, Accept\b/, "$what: Vary");
-    is($r->closed, $opt{http10} ? 'clean' : $r->closed, "$what: complete");
-    ok($r->ended, "$what: has an end") unless $opt{http10};
-
-    return if $r->{opt}{method} && $r->{opt}{method} eq 'HEAD';
-
-    my ($ms) = $r->body =~ /\Aretry: (\d+)\n\n\z/;
-    ok(defined $ms && $ms >= $min && $ms <= $max, "$what: body")
-        or diag($r->body);
-    is($r->header('content-length'), length $r->body, "$what: length")
-        unless $opt{chunked};
-
-    return $ms;
-}
-
-sub is_problem {
-    my ($r, $what, $status, $slug, %opt) = @_;
-
-    is($r->status, $status, "$what: $status");
-    is($r->header('content-type'), 'application/problem+json',
-       "$what: a problem");
-    is($r->header('cache-control'), 'no-store', "$what: not cached");
-
-    return if $r->{opt}{method} eq 'HEAD';
-
-    my $doc = $r->json;
-    is($doc->{type}, "urn:ngx-push:problem:$slug", "$what: slug");
-    is($doc->{status}, $status, "$what: status");
-    ok(length $doc->{title} && length $doc->{detail}, "$what: in words");
-    is($r->header('content-length'), length $r->body, "$what: length");
-    is($r->header('retry-after'), $status =~ /429|503/ ? 1 : undef,
-       "$what: Retry-After") unless $opt{after};
 }
 
 for_workers(1, 4, sub {
@@ -406,69 +292,6 @@ for_workers(1, 4, sub {
         $r = $n->get('/moved', headers => { @SSE });
         is($r->status, 503, 'a rewrite to another location');
         like($r->body, qr/<html>/, 'is no business of ours');
-    };
-
-    subtest 'error_page' => sub {
-        my @at = (port => $n->port(3));
-
-        is_retry($n->get("/sub?code=$_", @at), "a file for $_", cache => 1)
-            for 500, 502, 503, 504;
-        is_retry($n->get('/sub?code=503', @at, headers => { @SSE,
-            Range => 'bytes=0-3', 'If-Modified-Since' =>
-            'Sat, 01 Jan 2050 00:00:00 GMT', 'Accept-Encoding' => 'gzip',
-            'If-None-Match' => '*' }), 'a range of it', cache => 1);
-        is_retry($n->http(HEAD => '/sub?code=503', @at), 'HEAD', cache => 1);
-        is_retry($n->get('/sub?code=429', @at), 'no page for this one');
-        is_retry($n->get('/both?code=503', @at), 'both', cache => 1);
-
-        like($n->get('/sub?code=503', @at)->header('cache-control'),
-             qr/\Ano-store, no-transform\b/, 'expires does not win');
-
-        for (['/sub?code=503', 'GET', Accept => 'text/html'],
-             ['/pub?code=503', 'POST', @SSE], ['/both?code=503', 'POST', @SSE])
-        {
-            my ($path, $method, @headers) = @$_;
-            my $r = $n->http($method => $path, @at, headers => { @headers });
-            is($r->status, 503, "$method $path");
-            like($r->body, qr/a page for people/, 'the page of the user');
-        }
-
-        my $r = $n->get('/sub?code=403', @at, headers => { @SSE });
-        is($r->status, 403, '403 with a page');
-        like($r->body, qr/forbidden/, 'stays');
-
-        $r = $n->get('/moved', @at, headers => { @SSE });
-        is($r->status, 503, 'an error elsewhere');
-        like($r->body, qr/a page for people/, 'is no business of ours');
-
-        is_retry($n->get("/named?code=$_", @at), "named, $_",
-                 retry => [7000, 7000])
-            for 502, 503, 504, 429;
-
-        $r = $n->get('/named?code=500', @at);
-        is($r->status, 200, '=200');
-        is($r->body, 'up', 'is an answer');
-
-        $r = $n->get('/named?code=504', @at, headers => { @SSE,
-                     Origin => 'https://a.example' });
-        is($r->header('access-control-allow-origin'), 'https://a.example',
-           'the origins of the first location, once');
-        is($r->header('vary'), 'Origin, Accept, Cookie', 'one Vary');
-
-        is($n->get('/missing?code=503', @at)->status, 404, 'no such page');
-        is($n->get('/away?code=503', @at)->status, 302, 'to another host');
-        is_retry($n->get('/cycle', @at, headers => { @SSE, 'X-Code' => 503 }),
-                 'a cycle');
-
-        my $c = $n->sse('/into', @at);
-        ok($c->wait_subscribed, 'an error that leads to a subscription');
-        is($c->status, 200, 'is none any more');
-        $c->close;
-
-        my $keep = Push::HTTP->new($n->port(3));
-        is_retry($keep->request(GET => "/named?code=504", headers => { @SSE }),
-                 "keep-alive $_", retry => [7000, 7000]) for 1 .. 3;
-        is($keep->{r}{requests}, 3, 'on one connection');
     };
 
     subtest 'origins' => sub {

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use IO::Socket::INET;
 use Push::Test;
 
 my $allowed = 'Authorization, Content-Type, Cache-Control, Last-Event-ID, '
@@ -302,9 +303,9 @@ for_workers(1, 4, sub {
                   ['Origin, Accept-Encoding'], 'refused');
 
         for my $origin ('', 'Origin: https://www.example.com') {
-            my ($vary) = @{ $lines->('GET', '/sub?channel=c', @gzip,
-                                     $origin ? $origin : ()) };
-            like($vary, qr/\AOrigin, Accept(?:, Accept-Encoding)?\z/, 'SSE');
+            is_deeply($lines->('GET', '/sub?channel=c', @gzip,
+                               $origin ? $origin : ()),
+                      ['Origin, Accept'], 'SSE');
         }
 
         is_deeply($lines->('GET', '/sub?channel=c', 'Accept: image/png'),
@@ -312,10 +313,9 @@ for_workers(1, 4, sub {
         is_deeply($lines->('GET', '/sub?channel='), ['Origin, Accept'],
                   'problem of a subscription');
 
-        my @vary = @{ $lines->('GET', '/vary?channel=c') };
-        is(@vary, 1, 'one line with add_header too');
-        like($vary[0], qr/\AOrigin, Accept, Cookie, X-Thing(?:, Accept-Enc\S+)?\z/,
-             'each word once');
+        is_deeply($lines->('GET', '/vary?channel=c'),
+                  ['Origin, Accept, Cookie, X-Thing'],
+                  'one line with add_header too, each word once');
         is_deeply($lines->('GET', '/vary?channel='),
                   ['Origin, Accept, X-Thing'], 'of an error');
         is_deeply($lines->('GET', '/none'), ['Accept-Encoding'],
@@ -410,14 +410,14 @@ subtest 'refused with a body' => sub {
     is($keep->{r}{requests}, 5, 'all on one');
     is(messages('never'), 0, 'no effect');
 
-    my $r = Push::HTTP::Response->new($n->port, 'raw', request =>
-        "POST /pub?channel=never HTTP/1.1\r\nHost: localhost\r\n"
-        . "Origin: https://evil.example\r\nExpect: 100-continue\r\n"
-        . "Content-Length: 100000\r\n\r\n");
-    $r->wait_end;
-    is($r->status, 403, 'Expect: 100-continue');
-    unlike($n->read_file('stderr'), qr/./, 'quiet');
-    $r->close;
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                  PeerPort => $n->port);
+    print $s "POST /pub?channel=never HTTP/1.1\r\nHost: localhost\r\n"
+             . "Origin: https://evil.example\r\nExpect: 100-continue\r\n"
+             . "Content-Length: 100000\r\n\r\n";
+    sysread $s, my $bytes, 65536;
+    like($bytes, qr{\AHTTP/1\.1 403}, 'the body is not asked for');
+    close $s;
 };
 
 subtest 'configuration' => sub {

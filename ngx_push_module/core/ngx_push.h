@@ -114,6 +114,7 @@ typedef struct {
 
     unsigned                  text:1;
     unsigned                  matching:1;    /* "match" is set */
+    unsigned                  some:1;        /* If-Match: * */
     unsigned                  first:1;       /* If-None-Match: * */
     unsigned                  end:1;         /* seal the channel */
     unsigned                  empty:1;       /* seal without a message */

@@ -325,7 +325,6 @@ ngx_push_history_remove(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
 {
     if (lost) {
         ch->floor = ngx_max(ch->floor, m->seq);
-        ch->overrun = ngx_max(ch->overrun, m->seq);
         ngx_memory_barrier();
     }
 

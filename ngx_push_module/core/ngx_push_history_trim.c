@@ -221,7 +221,7 @@ ngx_push_history_clean(ngx_push_shared_t *sh, ngx_push_channel_t *ch)
         }
 
         if (m->seq > passed) {
-            ch->overrun = m->seq;
+            ch->overrun = ngx_max(ch->overrun, m->seq);
             ngx_memory_barrier();
 
             sh->stats[NGX_PUSH_STAT_OVERRUN]++;

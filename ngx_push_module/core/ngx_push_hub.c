@@ -16,7 +16,12 @@
 
 #define NGX_PUSH_TICK  1000
 
+/* the last free slot holds nothing */
 
+#define ngx_push_hub_is_group(g)  ((g) != NULL && !((uintptr_t) (g) & 1))
+
+
+static ngx_int_t ngx_push_hub_claim(ngx_push_hub_t *hub);
 static ngx_int_t ngx_push_hub_listen(ngx_push_hub_t *hub);
 static void ngx_push_hub_rung(ngx_event_t *rev);
 static void ngx_push_hub_tick(ngx_event_t *ev);
@@ -41,20 +46,6 @@ ngx_push_hub_start(ngx_push_zone_t *zone)
     hub->generation = zone->sh->generation;
     ngx_queue_init(&hub->work);
 
-    ngx_push_zone_lock(zone);
-    hub->number = ngx_push_bell_claim(zone->sh);
-    ngx_push_zone_unlock(zone);
-
-    if (hub->number == NGX_PUSH_NO_BELL) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "zone \"%V\" has no place for another worker, "
-                      "this one takes no subscribers",
-                      ngx_push_zone_name(zone));
-        return NGX_OK;
-    }
-
-    hub->bell = &ngx_push_bells(zone->sh)[hub->number];
-
     hub->pump.handler = ngx_push_hub_pump;
     hub->pump.data = hub;
     hub->pump.log = ngx_cycle->log;
@@ -64,13 +55,23 @@ ngx_push_hub_start(ngx_push_zone_t *zone)
     hub->tick.log = ngx_cycle->log;
     hub->tick.cancelable = 1;
 
-    if (ngx_push_hub_listen(hub) != NGX_OK) {
+    switch (ngx_push_hub_claim(hub)) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "zone \"%V\" has no place for another worker, this one "
+                      "takes no subscribers until an old one has gone",
+                      ngx_push_zone_name(zone));
+        break;
+
+    default:
         return NGX_ERROR;
     }
 
     ngx_add_timer(&hub->tick, NGX_PUSH_TICK);
-
-    zone->hub = hub;
 
     return NGX_OK;
 }
@@ -98,7 +99,7 @@ ngx_push_hub_stop(ngx_push_hub_t *hub)
     for (i = 0; i < hub->ngroups; i++) {
         g = hub->groups[i];
 
-        if (!((uintptr_t) g & 1)) {
+        if (ngx_push_hub_is_group(g)) {
             ngx_free(g);
         }
     }
@@ -165,6 +166,37 @@ ngx_push_hub_lock(ngx_push_hub_t *hub)
     ngx_push_zone_lock(hub->zone);
 
     return NGX_DECLINED;
+}
+
+
+/* NGX_DECLINED: all bells are taken */
+
+static ngx_int_t
+ngx_push_hub_claim(ngx_push_hub_t *hub)
+{
+    ngx_push_zone_t  *zone;
+
+    zone = hub->zone;
+
+    ngx_push_zone_lock(zone);
+    hub->number = ngx_push_bell_claim(zone->sh);
+    ngx_push_zone_unlock(zone);
+
+    if (hub->number == NGX_PUSH_NO_BELL) {
+        return NGX_DECLINED;
+    }
+
+    hub->bell = &ngx_push_bells(zone->sh)[hub->number];
+
+    if (ngx_push_hub_listen(hub) != NGX_OK) {
+        hub->bell->pid = 0;
+        hub->bell = NULL;
+        return NGX_ERROR;
+    }
+
+    zone->hub = hub;
+
+    return NGX_OK;
 }
 
 
@@ -247,6 +279,11 @@ ngx_push_hub_tick(ngx_event_t *ev)
 
     ngx_push_zone_tick(hub->zone);
 
+    if (hub->bell == NULL && ngx_push_hub_claim(hub) != NGX_OK) {
+        ngx_add_timer(ev, NGX_PUSH_TICK);
+        return;
+    }
+
     if (hub->bell->ready || hub->generation != hub->zone->sh->generation) {
         ngx_push_hub_pump(&hub->pump);
     }
@@ -268,7 +305,7 @@ ngx_push_hub_lost(ngx_push_hub_t *hub)
     for (i = 0; i < hub->ngroups; i++) {
         g = hub->groups[i];
 
-        if (!((uintptr_t) g & 1)) {
+        if (ngx_push_hub_is_group(g)) {
             g->listener = NULL;
             g->channel = NULL;
         }
@@ -279,7 +316,7 @@ ngx_push_hub_lost(ngx_push_hub_t *hub)
     for (i = 0; i < hub->ngroups; i++) {
         g = hub->groups[i];
 
-        if ((uintptr_t) g & 1 || g->channel) {
+        if (!ngx_push_hub_is_group(g) || g->channel) {
 
             /* none, or one that somebody has joined meanwhile */
 

@@ -12,6 +12,11 @@
 #include "ngx_push_history.h"
 
 
+/* a block may be a unit larger than what was asked for */
+#define NGX_PUSH_KEY_UNITS                                                   \
+    ((sizeof(ngx_push_key_t) + NGX_PUSH_UNIT - 1) / NGX_PUSH_UNIT + 1)
+
+
 static uint32_t *ngx_push_key_bucket(ngx_push_shared_t *sh, u_char *hash);
 static void ngx_push_key_drop_oldest(ngx_push_shared_t *sh);
 
@@ -68,7 +73,8 @@ ngx_push_key_create(ngx_push_shared_t *sh, u_char *hash)
 
     while (sh->key_oldest
            && arena->units[NGX_PUSH_BLOCK_KEY]
-              >= (arena->end - arena->first) / NGX_PUSH_KEY_SHARE)
+              + NGX_PUSH_KEY_UNITS
+              > (arena->end - arena->first) / NGX_PUSH_KEY_SHARE)
     {
         ngx_push_key_drop_oldest(sh);
         sh->stats[NGX_PUSH_STAT_EVICTED_KEYS]++;

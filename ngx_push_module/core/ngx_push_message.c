@@ -143,17 +143,24 @@ void
 ngx_push_message_words(ngx_push_message_t *m, ngx_str_t *content_type,
     ngx_str_t *event, ngx_str_t *topic, ngx_str_t *user)
 {
+    u_char  *p;
+
+    p = m->data;
+
     content_type->len = m->content_type;
-    content_type->data = m->data;
+    content_type->data = p;
+    p += m->content_type;
 
     event->len = m->event;
-    event->data = content_type->data + content_type->len;
+    event->data = p;
+    p += m->event;
 
     topic->len = m->topic;
-    topic->data = event->data + event->len;
+    topic->data = p;
+    p += m->topic;
 
     user->len = m->user;
-    user->data = topic->data + topic->len;
+    user->data = p;
 }
 
 

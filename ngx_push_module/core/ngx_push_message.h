@@ -87,6 +87,8 @@ u_char *ngx_push_message_bytes(ngx_push_arena_t *arena, ngx_push_message_t *m,
     u_char *buf);
 ngx_uint_t ngx_push_message_is_whole(ngx_push_message_t *m);
 
+/* the same place may be given for words that are not asked for */
+
 void ngx_push_message_words(ngx_push_message_t *m, ngx_str_t *content_type,
     ngx_str_t *event, ngx_str_t *topic, ngx_str_t *user);
 ngx_uint_t ngx_push_message_has_topic(ngx_push_message_t *m,

@@ -192,6 +192,7 @@ ngx_push_publish_check(ngx_push_shared_t *sh, ngx_push_publish_t *p,
     }
 
     if ((p->first && t->id.seq != 0)
+        || (p->some && t->id.seq == 0)
         || (p->matching && (t->id.seq == 0
                             || t->id.seq != p->match.seq
                             || t->id.epoch != p->match.epoch)))

@@ -173,7 +173,7 @@ ngx_push_pump_pass(ngx_push_hub_t *hub, ngx_push_group_t *g)
 
     ch = g->channel;
 
-    if (!g->low_known || g->low < ch->overrun) {
+    if (!g->low_known || g->low < ngx_max(ch->floor, ch->overrun)) {
         ngx_push_pump_low(g);
     }
 
@@ -220,7 +220,8 @@ ngx_push_pump_low(ngx_push_group_t *g)
 static uint64_t
 ngx_push_pump_floor(ngx_push_channel_t *ch, ngx_push_subscription_t *s)
 {
-    return (s->cursor < s->joined) ? ch->floor : ch->overrun;
+    return (s->cursor < s->joined) ? ch->floor
+                                   : ngx_max(ch->floor, ch->overrun);
 }
 
 

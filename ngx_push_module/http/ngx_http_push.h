@@ -29,6 +29,15 @@ typedef enum {
 } ngx_http_push_transport_e;
 
 
+typedef struct {
+    ngx_array_t                zones;        /* of ngx_str_t, by push_zone */
+    ngx_array_t                uses;         /* of push_use_zone */
+    ngx_array_t                variables;    /* of ngx_http_variable_t * */
+    ngx_push_zone_t           *first;
+    ngx_msec_t                 drain_window;
+} ngx_http_push_main_conf_t;
+
+
 /* the location's part that more than one module needs */
 
 typedef struct {
@@ -76,6 +85,10 @@ ngx_msec_t ngx_http_push_drain_window(ngx_cycle_t *cycle);
 
 ngx_int_t ngx_http_push_add_variables(ngx_conf_t *cf);
 
+/* what was asked for before the content phase is asked for again */
+
+void ngx_http_push_flush_variables(ngx_http_request_t *r);
+
 /* channels */
 
 /* reads the arguments of a directive: ngx_array_t of expressions */
@@ -85,7 +98,7 @@ char *ngx_http_push_channels_slot(ngx_conf_t *cf, ngx_array_t **exprs);
 /*
  * The channels that the expressions name now, each once.  NGX_OK, NGX_ERROR
  * (no memory), or NGX_DECLINED: a bad name, an empty variable, too many; the
- * cause is logged and "cause" says it for the client.
+ * cause is logged and "cause" says it for the client, unless "cause" is NULL.
  */
 
 ngx_int_t ngx_http_push_channels(ngx_http_request_t *r, ngx_array_t *exprs,
@@ -166,6 +179,10 @@ ngx_uint_t ngx_http_push_wants_sse(ngx_http_request_t *r);
 /* a retry time in ms of this location, at random within push_retry */
 
 ngx_msec_t ngx_http_push_retry(ngx_http_request_t *r);
+
+/* if it has a subscriber: the id of what that was sent last */
+
+void ngx_http_push_last_id(ngx_http_request_t *r, ngx_push_id_t *id);
 
 /* output */
 

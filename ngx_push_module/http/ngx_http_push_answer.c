@@ -179,8 +179,8 @@ ngx_http_push_stream(ngx_http_request_t *r, ngx_str_t *type)
     ngx_table_elt_t  *h;
 
     /*
-     * A filter that compresses lets go of what has an encoding, even of one
-     * that is in no list of headers and never sent.
+     * Filters that compress, or change the charset, let go of what has an
+     * encoding, also of this one, which is in no list and never sent.
      */
 
     h = ngx_pcalloc(r->pool, sizeof(ngx_table_elt_t));
@@ -199,16 +199,8 @@ ngx_http_push_stream(ngx_http_request_t *r, ngx_str_t *type)
     r->headers_out.content_encoding = h;
     r->allow_ranges = 0;
 
-#if (NGX_HTTP_GZIP)
-    r->gzip_tested = 1;
-    r->gzip_ok = 0;
-    r->gzip_vary = 0;
-#endif
-
-    /* with this length the type is none that a filter looks for */
-
     r->headers_out.content_type = *type;
-    r->headers_out.content_type_len = 0;
+    r->headers_out.content_type_len = type->len;
     r->headers_out.content_type_lowcase = NULL;
 
     if (ngx_http_push_header(r, "Cache-Control", &cache) != NGX_OK) {

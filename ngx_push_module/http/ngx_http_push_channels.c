@@ -255,7 +255,8 @@ ngx_http_push_compile_piece(ngx_conf_t *cf, ngx_http_push_piece_t *piece)
         len--;
     }
 
-    piece->encoded = (len > 4 && ngx_strncmp(name, "arg_", 4) == 0);
+    piece->encoded = (len > 4
+                      && ngx_strncasecmp(name, (u_char *) "arg_", 4) == 0);
 
     ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
 
@@ -370,15 +371,18 @@ ngx_http_push_eval_piece(ngx_http_request_t *r, ngx_http_push_piece_t *piece,
         return NGX_ERROR;
     }
 
-    if (value->len == 0) {
+    if (value->len) {
+        return NGX_OK;
+    }
+
+    if (cause) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "push: variable \"%V\" is empty, no channel is named",
                       &piece->text);
         *cause = "no channel is named";
-        return NGX_DECLINED;
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -447,11 +451,13 @@ ngx_http_push_add_name(ngx_http_request_t *r, ngx_str_t *name,
 static ngx_int_t
 ngx_http_push_refuse(ngx_http_request_t *r, char *why, char **cause)
 {
-    /* not the name: it may hold a line break, the log has the request */
+    if (cause) {
 
-    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "push: %s", why);
+        /* not the name: it may hold a line break, the log has the request */
 
-    *cause = why;
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "push: %s", why);
+        *cause = why;
+    }
 
     return NGX_DECLINED;
 }

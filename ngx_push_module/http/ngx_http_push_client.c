@@ -19,6 +19,8 @@
 
 static void ngx_http_push_client_flush(ngx_http_request_t *r);
 static uint32_t ngx_http_push_seconds_of(ngx_msec_t ms);
+static uint32_t ngx_http_push_sooner(uint32_t due, uint32_t since,
+    ngx_msec_t wait);
 static void ngx_http_push_client_leave(ngx_http_push_client_t *client);
 static void ngx_http_push_client_free(ngx_http_push_client_t *client);
 
@@ -119,11 +121,6 @@ ngx_http_push_client_start(ngx_http_push_client_t *client, ngx_str_t *first)
     r->keepalive = 0;
     r->limit_rate = 0;
     r->limit_rate_set = 1;
-    r->allow_ranges = 0;
-#if (NGX_HTTP_GZIP)
-    r->gzip_tested = 1;
-    r->gzip_ok = 0;
-#endif
 
     ngx_http_clear_content_length(r);
 
@@ -195,6 +192,7 @@ ngx_http_push_client_end(ngx_http_push_client_t *client, ngx_str_t *bytes)
 
     case NGX_AGAIN:
         client->blocked = 1;
+        client->progress = ngx_http_push_seconds();
 
         if (ngx_handle_write_event(c->write, 0) == NGX_OK) {
             break;
@@ -239,13 +237,21 @@ ngx_http_push_client_due(ngx_http_push_client_t *client)
     uint32_t                         now, timeout;
     ngx_http_push_subscribe_conf_t  *conf;
 
+    now = ngx_http_push_seconds();
+    conf = client->conf;
+
     if (client->ending) {
+
+        if (client->unfinished
+            && now - client->progress < NGX_HTTP_PUSH_LINGER)
+        {
+            ngx_http_push_wheel_linger(client);
+            return;
+        }
+
         ngx_http_push_client_close(client);
         return;
     }
-
-    now = ngx_http_push_seconds();
-    conf = client->conf;
 
     timeout = ngx_http_push_seconds_of(conf->send_timeout);
 
@@ -254,6 +260,11 @@ ngx_http_push_client_due(ngx_http_push_client_t *client)
                       "push: client took nothing for send_timeout");
 
         client->connection->timedout = 1;
+
+        if (client->request == NULL && conf->reset_timedout) {
+            ngx_http_push_own_reset(client->connection);
+        }
+
         ngx_http_push_client_close(client);
         return;
     }
@@ -281,23 +292,19 @@ ngx_http_push_client_due(ngx_http_push_client_t *client)
 void
 ngx_http_push_client_schedule(ngx_http_push_client_t *client)
 {
-    uint32_t                         now, due, wait;
+    uint32_t                         due;
     ngx_http_push_subscribe_conf_t  *conf;
 
     conf = client->conf;
-    now = ngx_http_push_seconds();
 
-    due = client->ends ? client->ends : now + NGX_HTTP_PUSH_FAR;
+    due = client->ends ? client->ends
+                       : ngx_http_push_seconds() + NGX_HTTP_PUSH_FAR;
 
     if (client->blocked) {
-        wait = client->progress + ngx_http_push_seconds_of(conf->send_timeout)
-               - now;
-        due = now + ngx_min(due - now, wait);
+        due = ngx_http_push_sooner(due, client->progress, conf->send_timeout);
 
     } else if (conf->heartbeat) {
-        wait = client->written + ngx_http_push_seconds_of(conf->heartbeat)
-               - now;
-        due = now + ngx_min(due - now, wait);
+        due = ngx_http_push_sooner(due, client->written, conf->heartbeat);
     }
 
     client->due = due;
@@ -316,6 +323,20 @@ ngx_uint_t
 ngx_http_push_active_clients(void)
 {
     return ngx_http_push_nactive;
+}
+
+
+void
+ngx_http_push_last_id(ngx_http_request_t *r, ngx_push_id_t *id)
+{
+    ngx_http_push_client_t  *client;
+
+    client = ngx_http_get_module_ctx(r->main, ngx_http_push_subscribe_module);
+
+    if (client) {
+        id->epoch = client->subscription.epoch;
+        id->seq = client->subscription.cursor;
+    }
 }
 
 
@@ -365,12 +386,12 @@ ngx_http_push_client_writable(ngx_http_push_client_t *client)
         return;
     }
 
+    if (ngx_handle_write_event(client->connection->write, 0) != NGX_OK) {
+        ngx_http_push_client_close(client);
+        return;
+    }
+
     if (rc == NGX_AGAIN) {
-
-        if (ngx_handle_write_event(client->connection->write, 0) != NGX_OK) {
-            ngx_http_push_client_close(client);
-        }
-
         return;
     }
 
@@ -391,6 +412,17 @@ static uint32_t
 ngx_http_push_seconds_of(ngx_msec_t ms)
 {
     return (ms + 999) / 1000;
+}
+
+
+/* either may be past already */
+
+static uint32_t
+ngx_http_push_sooner(uint32_t due, uint32_t since, ngx_msec_t wait)
+{
+    since += ngx_http_push_seconds_of(wait);
+
+    return ((int32_t) (since - due) < 0) ? since : due;
 }
 
 

@@ -22,6 +22,10 @@
  */
 
 
+/* seconds without progress at the end of a stream, until it is closed */
+#define NGX_HTTP_PUSH_LINGER  5
+
+
 typedef struct ngx_http_push_client_s     ngx_http_push_client_t;
 typedef struct ngx_http_push_unfinished_s ngx_http_push_unfinished_t;
 
@@ -131,6 +135,10 @@ void ngx_http_push_client_schedule(ngx_http_push_client_t *client);
 ngx_uint_t ngx_http_push_clients(void);
 ngx_uint_t ngx_http_push_active_clients(void);
 
+/* what the connection takes of it at once, maybe nothing; or NGX_ERROR */
+
+ssize_t ngx_http_push_send(ngx_connection_t *c, u_char *p, size_t size);
+
 /* unfinished writes */
 
 ngx_int_t ngx_http_push_unfinished_add(ngx_http_push_client_t *client,
@@ -147,10 +155,13 @@ void ngx_http_push_client_writable(ngx_http_push_client_t *client);
 
 /* a connection of one's own: letting go of the request, and the end */
 
-ngx_uint_t ngx_http_push_can_own(ngx_http_push_client_t *client);
 ngx_int_t ngx_http_push_own(ngx_http_push_client_t *client);
 void ngx_http_push_own_shut(ngx_http_push_client_t *client);
 void ngx_http_push_own_close(ngx_connection_t *c);
+
+/* its close is a reset: what it has not taken goes nowhere */
+
+void ngx_http_push_own_reset(ngx_connection_t *c);
 
 /* the pool cleanup of a request that has a client */
 

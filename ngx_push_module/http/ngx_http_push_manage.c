@@ -63,17 +63,17 @@ ngx_http_push_info(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx)
 
         ctx->subscribers += info.subscribers;
 
-        if (ctx->channels->nelts == 1 && info.last.seq) {
-            ctx->id = info.last;
-            ctx->has_id = 1;
-
-            if (ngx_http_push_etag(r, &ctx->id) != NGX_OK) {
-                return NGX_HTTP_INTERNAL_SERVER_ERROR;
-            }
-        }
+        ctx->id = info.last;
+        ctx->has_id = (info.last.seq != 0);
     }
 
     ctx->published = 1;
+
+    if (ctx->channels->nelts == 1 && ctx->has_id
+        && ngx_http_push_etag(r, &ctx->id) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     return ngx_http_push_send_list(r, ctx->channels, start, p, known);
 }

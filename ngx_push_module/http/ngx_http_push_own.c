@@ -12,198 +12,20 @@
 
 
 /*
- * Owning the connection.  NGINX's request costs 6 to 10 KB for as long as a
- * subscriber stays; after the headers nothing needs it, so it is let go, as
- * a keep-alive connection lets go of its request, and the connection's
- * handlers become ours.
+ * A connection of one's own: its request is let go, as a keep-alive
+ * connection lets go of it, and its handlers are ours.
  */
 
 
 #define NGX_HTTP_PUSH_DISCARD  4096
+#define NGX_HTTP_PUSH_READS    16            /* in one turn */
 
 
-static ngx_int_t ngx_http_push_adopt_client(ngx_http_push_client_t *client);
-static void ngx_http_push_adopt_handler(ngx_event_t *ev);
-static ngx_uint_t ngx_http_push_is_held(ngx_http_request_t *r);
+static ngx_int_t ngx_http_push_own_events(ngx_connection_t *c);
 static void ngx_http_push_own_pool(ngx_connection_t *c,
-    ngx_http_connection_t *hc);
+    ngx_http_connection_t *hc, ngx_log_t *log);
 static void ngx_http_push_own_read(ngx_event_t *rev);
 static void ngx_http_push_own_write(ngx_event_t *wev);
-
-
-static ngx_queue_t   ngx_http_push_adoptees;
-static ngx_event_t   ngx_http_push_adopt_event;
-static ngx_uint_t    ngx_http_push_realip;   /* its index of contexts */
-
-
-ngx_int_t
-ngx_http_push_adopt_init(ngx_cycle_t *cycle)
-{
-    ngx_uint_t  i;
-
-    ngx_queue_init(&ngx_http_push_adoptees);
-
-    ngx_http_push_adopt_event.handler = ngx_http_push_adopt_handler;
-    ngx_http_push_adopt_event.log = cycle->log;
-
-    ngx_http_push_realip = NGX_MODULE_UNSET_INDEX;
-
-    for (i = 0; cycle->modules[i]; i++) {
-        if (ngx_strcmp(cycle->modules[i]->name, "ngx_http_realip_module") == 0)
-        {
-            ngx_http_push_realip = cycle->modules[i]->ctx_index;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* never inside of the content handler, whose caller still uses the request */
-
-void
-ngx_http_push_adopt(ngx_http_push_client_t *client)
-{
-    ngx_queue_remove(&client->queue);
-    ngx_queue_insert_tail(&ngx_http_push_adoptees, &client->queue);
-
-    if (!ngx_http_push_adopt_event.posted) {
-        ngx_post_event(&ngx_http_push_adopt_event, &ngx_posted_events);
-    }
-}
-
-
-void
-ngx_http_push_adopt_again(void)
-{
-    if (!ngx_queue_empty(&ngx_http_push_adoptees)
-        && !ngx_http_push_adopt_event.posted)
-    {
-        ngx_post_event(&ngx_http_push_adopt_event, &ngx_posted_events);
-    }
-}
-
-
-static void
-ngx_http_push_adopt_handler(ngx_event_t *ev)
-{
-    ngx_queue_t              all, *q;
-    ngx_http_push_client_t  *client;
-
-    ngx_queue_init(&all);
-
-    if (!ngx_queue_empty(&ngx_http_push_adoptees)) {
-        ngx_queue_add(&all, &ngx_http_push_adoptees);
-        ngx_queue_init(&ngx_http_push_adoptees);
-    }
-
-    while (!ngx_queue_empty(&all)) {
-        q = ngx_queue_head(&all);
-        client = ngx_queue_data(q, ngx_http_push_client_t, queue);
-
-        ngx_queue_remove(q);
-        ngx_queue_init(q);
-
-        if (ngx_http_push_adopt_client(client) == NGX_AGAIN) {
-            ngx_queue_insert_tail(&ngx_http_push_adoptees, q);
-        }
-    }
-}
-
-
-/* NGX_AGAIN: to be looked at again, with a write event or with the tick */
-
-static ngx_int_t
-ngx_http_push_adopt_client(ngx_http_push_client_t *client)
-{
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
-
-    r = client->request;
-
-    rc = ngx_http_push_unfinished_send(client);
-
-    if (rc == NGX_OK && (r->main->count != 1 || r->main->blocked)) {
-        rc = NGX_AGAIN;
-    }
-
-    if (rc == NGX_AGAIN
-        && ngx_handle_write_event(client->connection->write, 0) == NGX_OK
-        && (ngx_http_push_seconds() - client->started)
-           <= client->conf->send_timeout / 1000)
-    {
-        return NGX_AGAIN;
-    }
-
-    if (rc != NGX_OK
-        || (ngx_http_push_can_own(client)
-            && ngx_http_push_own(client) != NGX_OK))
-    {
-        ngx_http_push_client_close(client);
-        return NGX_DONE;
-    }
-
-    client->adopting = 0;
-
-    ngx_http_push_client_schedule(client);
-    ngx_push_hub_resume(&client->subscription);
-
-    return NGX_OK;
-}
-
-
-ngx_uint_t
-ngx_http_push_can_own(ngx_http_push_client_t *client)
-{
-    ngx_http_request_t  *r;
-
-    r = client->request;
-
-    return client->conf->hibernate
-           && r == r->main
-           && r->http_version <= NGX_HTTP_VERSION_11
-#if (NGX_HTTP_V2)
-           && r->stream == NULL
-#endif
-           && r->postponed == NULL
-           && r->posted_requests == NULL
-           && !ngx_http_push_is_held(r);
-}
-
-
-/*
- * Whether a module other than us would have something to do when the request
- * ends.  What realip does then is to put the address back.
- */
-
-static ngx_uint_t
-ngx_http_push_is_held(ngx_http_request_t *r)
-{
-    ngx_http_cleanup_t  *hcln;
-    ngx_pool_cleanup_t  *cln;
-
-    for (hcln = r->cleanup; hcln; hcln = hcln->next) {
-        if (hcln->handler) {
-            return 1;
-        }
-    }
-
-    for (cln = r->pool->cleanup; cln; cln = cln->next) {
-
-        if (cln->handler == NULL
-            || cln->handler == ngx_http_push_client_cleanup
-            || ngx_http_push_is_marker(cln)
-            || (ngx_http_push_realip != NGX_MODULE_UNSET_INDEX
-                && cln->data == r->ctx[ngx_http_push_realip]))
-        {
-            continue;
-        }
-
-        return 1;
-    }
-
-    return 0;
-}
 
 
 ngx_int_t
@@ -236,7 +58,15 @@ ngx_http_push_own(ngx_http_push_client_t *client)
         ngx_del_timer(c->write);
     }
 
-    ngx_http_push_own_pool(c, hc);
+    ngx_http_push_own_pool(c, hc, client->conf->log);
+
+    if (c->tcp_nopush == NGX_TCP_NOPUSH_SET) {
+
+        /* a file before, in a pipeline */
+
+        (void) ngx_tcp_push(c->fd);
+        c->tcp_nopush = NGX_TCP_NOPUSH_UNSET;
+    }
 
     (void) ngx_tcp_nodelay(c);
 
@@ -246,7 +76,16 @@ ngx_http_push_own(ngx_http_push_client_t *client)
     }
 #endif
 
-    if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+    return ngx_http_push_own_events(c);
+}
+
+
+static ngx_int_t
+ngx_http_push_own_events(ngx_connection_t *c)
+{
+    if (ngx_handle_read_event(c->read, 0) != NGX_OK
+        || ngx_handle_write_event(c->write, 0) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -264,7 +103,8 @@ ngx_http_push_own(ngx_http_push_client_t *client)
  */
 
 static void
-ngx_http_push_own_pool(ngx_connection_t *c, ngx_http_connection_t *hc)
+ngx_http_push_own_pool(ngx_connection_t *c, ngx_http_connection_t *hc,
+    ngx_log_t *log)
 {
     ngx_buf_t    *b;
     ngx_pool_t   *pool;
@@ -273,9 +113,9 @@ ngx_http_push_own_pool(ngx_connection_t *c, ngx_http_connection_t *hc)
     if (c->ssl == NULL && c->pool->cleanup == NULL) {
         pool = c->pool;
 
-        c->log = ngx_cycle->log;
-        c->read->log = ngx_cycle->log;
-        c->write->log = ngx_cycle->log;
+        c->log = log;
+        c->read->log = log;
+        c->write->log = log;
 
         c->pool = NULL;
         c->buffer = NULL;
@@ -312,6 +152,12 @@ ngx_http_push_own_pool(ngx_connection_t *c, ngx_http_connection_t *hc)
     hc->free = NULL;
     hc->busy = NULL;
     hc->nbusy = 0;
+
+#if (NGX_HTTP_SSL)
+    if (c->ssl) {
+        ngx_ssl_free_buffer(c);
+    }
+#endif
 }
 
 
@@ -322,6 +168,7 @@ ngx_http_push_own_read(ngx_event_t *rev)
 {
     u_char                   buf[NGX_HTTP_PUSH_DISCARD];
     ssize_t                  n;
+    ngx_uint_t               reads;
     ngx_connection_t        *c;
     ngx_http_push_client_t  *client;
 
@@ -343,9 +190,19 @@ ngx_http_push_own_read(ngx_event_t *rev)
         return;
     }
 
+    reads = 0;
+
     do {
         n = c->recv(c, buf, NGX_HTTP_PUSH_DISCARD);
-    } while (n > 0);
+    } while (n > 0 && ++reads < NGX_HTTP_PUSH_READS);
+
+    if (n > 0) {
+
+        /* one that never stops must not keep the others waiting */
+
+        ngx_post_event(rev, &ngx_posted_next_events);
+        return;
+    }
 
     if (n == NGX_AGAIN && ngx_handle_read_event(rev, 0) == NGX_OK) {
         return;
@@ -396,9 +253,14 @@ ngx_http_push_own_shut(ngx_http_push_client_t *client)
     }
 #endif
 
-    if (ngx_shutdown_socket(c->fd, NGX_WRITE_SHUTDOWN) == -1) {
+    if (ngx_shutdown_socket(c->fd, NGX_WRITE_SHUTDOWN) == -1
+        || ngx_http_push_own_events(c) != NGX_OK)
+    {
         ngx_http_push_client_close(client);
+        return;
     }
+
+    ngx_http_push_wheel_linger(client);
 }
 
 
@@ -415,4 +277,22 @@ ngx_http_push_own_close(ngx_connection_t *c)
     }
 
     ngx_http_close_connection(c);
+}
+
+
+void
+ngx_http_push_own_reset(ngx_connection_t *c)
+{
+    struct linger  linger;
+
+    linger.l_onoff = 1;
+    linger.l_linger = 0;
+
+    if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, (const void *) &linger,
+                   sizeof(struct linger))
+        == -1)
+    {
+        ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno,
+                      "setsockopt(SO_LINGER) failed");
+    }
 }

@@ -10,7 +10,6 @@
 
 #include "ngx_http_push_publish.h"
 #include "ngx_push_content.h"
-#include "ngx_push_header.h"
 #include "ngx_push_json.h"
 #include "ngx_push_sse.h"
 #include "ngx_push_utf8.h"
@@ -19,20 +18,12 @@
 /* POST and PUT: from the request to the core, and the answer */
 
 
-#define NGX_HTTP_PUSH_WORD_MAX  255
-#define NGX_HTTP_PUSH_KEY_MAX   128
-
-
 typedef struct {
     ngx_push_publish_t    publish;
     ngx_http_push_ctx_t  *ctx;
 } ngx_http_push_post_t;
 
 
-static char *ngx_http_push_publish_headers(ngx_http_request_t *r,
-    ngx_push_publish_t *p);
-static char *ngx_http_push_publish_conditions(ngx_http_request_t *r,
-    ngx_push_publish_t *p);
 static ngx_int_t ngx_http_push_publish_targets(ngx_http_request_t *r,
     ngx_http_push_post_t *post);
 static void ngx_http_push_publish_body_handler(ngx_http_request_t *r);
@@ -72,10 +63,6 @@ ngx_http_push_publish_request(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx)
 
     bad = ngx_http_push_publish_headers(r, &post->publish);
 
-    if (bad == NULL) {
-        bad = ngx_http_push_publish_conditions(r, &post->publish);
-    }
-
     if (bad) {
         return ngx_http_push_problem(r, NGX_HTTP_BAD_REQUEST, "bad-header",
                                      bad, NULL);
@@ -91,119 +78,6 @@ ngx_http_push_publish_request(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx)
                                           ngx_http_push_publish_body_handler);
 
     return (rc >= NGX_HTTP_SPECIAL_RESPONSE) ? rc : NGX_DONE;
-}
-
-
-/* NULL, or what is wrong */
-
-static char *
-ngx_http_push_publish_headers(ngx_http_request_t *r, ngx_push_publish_t *p)
-{
-    ngx_str_t   *value;
-    ngx_uint_t   end;
-
-    p->ttl = NGX_PUSH_NO_TTL;
-
-    if (r->headers_in.content_type) {
-        p->content_type = r->headers_in.content_type->value;
-
-        if (p->content_type.len > NGX_HTTP_PUSH_WORD_MAX
-            || ngx_push_utf8_valid(p->content_type.data, p->content_type.len)
-               != NGX_OK)
-        {
-            return "Content-Type is not valid";
-        }
-    }
-
-    value = ngx_http_push_request_header(r, "Push-Event");
-
-    if (value) {
-        if (ngx_push_header_event(value) != NGX_OK) {
-            return "Push-Event is not valid";
-        }
-
-        p->event = *value;
-    }
-
-    value = ngx_http_push_request_header(r, "Topic");
-
-    if (value) {
-        if (ngx_push_header_topic(value) != NGX_OK) {
-            return "Topic is not valid";
-        }
-
-        p->topic = *value;
-    }
-
-    value = ngx_http_push_request_header(r, "TTL");
-
-    if (value && ngx_push_header_ttl(value, &p->ttl) != NGX_OK) {
-        return "TTL is not a number of seconds";
-    }
-
-    value = ngx_http_push_request_header(r, "Push-End");
-
-    if (value) {
-        if (ngx_push_header_flag(value, &end) != NGX_OK) {
-            return "Push-End is neither true nor false";
-        }
-
-        p->end = end;
-    }
-
-    value = ngx_http_push_request_header(r, "Idempotency-Key");
-
-    if (value) {
-        if (ngx_push_header_unquote(value, &p->key) != NGX_OK
-            || p->key.len == 0
-            || p->key.len > NGX_HTTP_PUSH_KEY_MAX)
-        {
-            return "Idempotency-Key is not valid";
-        }
-    }
-
-    return NULL;
-}
-
-
-static char *
-ngx_http_push_publish_conditions(ngx_http_request_t *r, ngx_push_publish_t *p)
-{
-    ngx_str_t  *value, tag;
-
-    value = ngx_http_push_request_header(r, "If-None-Match");
-
-    if (value) {
-        if (value->len != 1 || value->data[0] != '*') {
-            return "If-None-Match of a publish can only be *";
-        }
-
-        p->first = 1;
-    }
-
-    value = ngx_http_push_request_header(r, "If-Match");
-
-    if (value == NULL) {
-        return NULL;
-    }
-
-    if (p->ntargets > 1) {
-        return "If-Match needs a single channel";
-    }
-
-    if (ngx_push_header_etag(value, &tag) != NGX_OK) {
-        return "If-Match is not an id";
-    }
-
-    p->matching = 1;
-
-    /* an id that is not one of ours matches nothing: no number is 0 */
-
-    if (ngx_push_id_parse(&tag, &p->match) != NGX_OK) {
-        p->match.seq = 0;
-    }
-
-    return NULL;
 }
 
 
@@ -373,16 +247,16 @@ ngx_http_push_publish_answer(ngx_http_request_t *r,
     body.len = p - body.data;
 
     ctx->published = 1;
-    ctx->id = t[0].id;
-    ctx->has_id = (post->publish.ntargets == 1 && t[0].id.seq != 0);
+    ctx->id = t[post->publish.ntargets - 1].id;
+    ctx->has_id = (ctx->id.seq != 0);
 
     if (post->publish.ntargets == 1) {
         body.data++;
         body.len -= 2;
-    }
 
-    if (ctx->has_id && ngx_http_push_etag(r, &ctx->id) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        if (ctx->has_id && ngx_http_push_etag(r, &ctx->id) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
     }
 
     return ngx_http_push_answer(r, status, &type, &body);

@@ -38,6 +38,11 @@ ngx_int_t ngx_http_push_delete(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_push_read_body(ngx_http_request_t *r, ngx_str_t *body);
 
+/* reads the request headers of a publish; NULL, or what is wrong */
+
+char *ngx_http_push_publish_headers(ngx_http_request_t *r,
+    ngx_push_publish_t *p);
+
 /* adds ETag: "<id>"; NGX_ERROR: no memory */
 
 ngx_int_t ngx_http_push_etag(ngx_http_request_t *r, ngx_push_id_t *id);

@@ -32,7 +32,6 @@ typedef struct {
 } ngx_http_push_sse_gap_t;
 
 
-static ngx_int_t ngx_http_push_sse_headers(ngx_http_request_t *r);
 static ngx_int_t ngx_http_push_sse_refuse(ngx_http_request_t *r);
 static ngx_int_t ngx_http_push_sse_welcome(ngx_http_request_t *r,
     ngx_http_push_client_t *client, ngx_http_push_request_t *q,
@@ -57,6 +56,9 @@ static const ngx_http_push_transport_t  ngx_http_push_sse = {
     ngx_http_push_sse_deliver,
     ngx_http_push_sse_reconnect
 };
+
+
+static ngx_str_t  ngx_http_push_sse_type = ngx_string("text/event-stream");
 
 
 ngx_int_t
@@ -90,7 +92,7 @@ ngx_http_push_sse_handler(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
     if (r->method == NGX_HTTP_HEAD) {
         r->header_only = 1;
 
-        rc = ngx_http_push_sse_headers(r);
+        rc = ngx_http_push_stream(r, &ngx_http_push_sse_type);
         return (rc == NGX_OK) ? ngx_http_send_header(r) : rc;
     }
 
@@ -111,7 +113,7 @@ ngx_http_push_sse_handler(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
     }
 
     if (ngx_http_push_sse_welcome(r, client, &q, &first) != NGX_OK
-        || ngx_http_push_sse_headers(r) != NGX_OK)
+        || ngx_http_push_stream(r, &ngx_http_push_sse_type) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -127,46 +129,45 @@ ngx_http_push_sse_exit(void)
 }
 
 
-static ngx_int_t
-ngx_http_push_sse_headers(ngx_http_request_t *r)
-{
-    ngx_str_t  cache = ngx_string("no-store, no-transform");
-    ngx_str_t  buffering = ngx_string("no");
-
-    r->headers_out.status = NGX_HTTP_OK;
-
-    ngx_str_set(&r->headers_out.content_type, "text/event-stream");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
-
-    if (ngx_http_push_header(r, "Cache-Control", &cache) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_push_header(r, "X-Accel-Buffering", &buffering);
-}
-
-
 /* a browser never comes back after 503: it is told when to come */
 
 static ngx_int_t
 ngx_http_push_sse_refuse(ngx_http_request_t *r)
 {
-    u_char     *p;
-    ngx_str_t   body, type = ngx_string("text/event-stream");
+    u_char       *p;
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
 
-    p = ngx_pnalloc(r->pool, sizeof("retry: \n\n") + NGX_INT_T_LEN);
+    p = ngx_pnalloc(r->pool, sizeof("retry: \n\n") + NGX_INT64_LEN);
+    b = ngx_calloc_buf(r->pool);
 
-    if (p == NULL || ngx_http_push_sse_headers(r) != NGX_OK) {
+    if (p == NULL
+        || b == NULL
+        || ngx_http_push_stream(r, &ngx_http_push_sse_type) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    body.data = p;
-    body.len = ngx_sprintf(p, "retry: %M\n\n", ngx_http_push_retry(r)) - p;
+    b->pos = p;
+    b->last = ngx_sprintf(p, "retry: %M\n\n", ngx_http_push_retry(r));
+    b->memory = 1;
+    b->last_buf = 1;
+    b->last_in_chain = 1;
 
+    r->headers_out.content_length_n = b->last - b->pos;
     r->keepalive = 0;
 
-    return ngx_http_push_answer(r, NGX_HTTP_OK, &type, &body);
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_push_output(r, &out);
 }
 
 
@@ -249,6 +250,14 @@ ngx_http_push_sse_deliver(ngx_push_subscription_t *s, ngx_push_batch_t *b,
     ngx_http_push_client_t  *client;
 
     client = ngx_http_push_client(s);
+
+    if (client->blocked
+        && (what == NGX_PUSH_MESSAGES || what == NGX_PUSH_OVERRUN))
+    {
+        /* a sign of life is on its way, nothing may come in between */
+
+        return NGX_AGAIN;
+    }
 
     switch (what) {
 

@@ -29,8 +29,10 @@ typedef struct {
     ngx_msec_t         max_age;              /* 0: none */
     ngx_uint_t         max_age_jitter;       /* percent */
     ngx_msec_t         send_timeout;
+    ngx_log_t         *log;
     ngx_push_zone_t   *zone;
     ngx_flag_t         hibernate;
+    ngx_flag_t         reset_timedout;
     unsigned           start_set:1;
 } ngx_http_push_subscribe_conf_t;
 

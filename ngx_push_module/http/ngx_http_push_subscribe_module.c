@@ -151,6 +151,12 @@ ngx_http_push_subscribe_handler(ngx_http_request_t *r)
     ngx_http_push_ctx_t       *ctx;
     ngx_http_push_loc_conf_t  *plcf;
 
+    if (r != r->main) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "push: a stream cannot be a part of another response");
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     if (r->method == NGX_HTTP_OPTIONS) {
         return ngx_http_push_preflight(r, NGX_HTTP_PUSH_METHODS);
     }
@@ -268,6 +274,8 @@ ngx_http_push_subscribe_merge_conf(ngx_conf_t *cf, void *parent, void *child)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     conf->send_timeout = clcf->send_timeout;
+    conf->reset_timedout = clcf->reset_timedout_connection;
+    conf->log = clcf->error_log;
 
     plcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_push_module);
     conf->zone = plcf->zone;

@@ -30,6 +30,9 @@ static ngx_int_t ngx_http_push_unfinished_kept(ngx_http_push_client_t *client);
 static void ngx_http_push_unfinished_drop(ngx_http_push_client_t *client);
 
 
+static ngx_buf_t  ngx_http_push_flush;
+
+
 /* "framed": as it is; "last": and then the end of the body */
 
 ngx_int_t
@@ -127,9 +130,7 @@ ngx_http_push_unfinished_own(ngx_http_push_client_t *client)
     while (client->unfinished) {
         b = &client->unfinished->buf;
 
-        /* TLS takes all of it or nothing, and then wants the same again */
-
-        n = c->send(c, b->pos, b->last - b->pos);
+        n = ngx_http_push_send(c, b->pos, b->last - b->pos);
 
         if (n == NGX_ERROR) {
             return NGX_ERROR;
@@ -155,14 +156,25 @@ static ngx_int_t
 ngx_http_push_unfinished_kept(ngx_http_push_client_t *client)
 {
     ngx_buf_t           *b;
+    ngx_chain_t          out, *in;
     ngx_http_request_t  *r;
 
     r = client->request;
 
-    if ((r->out || r->connection->buffered)
-        && ngx_http_push_output(r, NULL) == NGX_ERROR)
-    {
-        return NGX_ERROR;
+    if (r->out || r->connection->buffered) {
+
+        /* a filter that frames has to see what it is to forget */
+
+        ngx_http_push_flush.flush = 1;
+
+        out.buf = &ngx_http_push_flush;
+        out.next = NULL;
+
+        in = (r->http_version == NGX_HTTP_VERSION_20) ? NULL : &out;
+
+        if (ngx_http_push_output(r, in) == NGX_ERROR) {
+            return NGX_ERROR;
+        }
     }
 
     while (client->unfinished) {

@@ -23,10 +23,12 @@ static ngx_int_t ngx_http_push_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_push_channels_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_array_t *ngx_http_push_channels_now(ngx_http_request_t *r);
 static ngx_int_t ngx_http_push_user_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_push_set_variable(ngx_http_variable_value_t *v,
     ngx_str_t *value);
+static ngx_http_request_t *ngx_http_push_meant(ngx_http_request_t *r);
 
 
 static ngx_http_variable_t  ngx_http_push_vars[] = {
@@ -53,7 +55,10 @@ static ngx_http_variable_t  ngx_http_push_vars[] = {
 ngx_int_t
 ngx_http_push_add_variables(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *v, *var;
+    ngx_http_variable_t        *v, *var, **added;
+    ngx_http_push_main_conf_t  *pmcf;
+
+    pmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_push_module);
 
     for (v = ngx_http_push_vars; v->name.len; v++) {
         var = ngx_http_add_variable(cf, &v->name, v->flags);
@@ -63,9 +68,42 @@ ngx_http_push_add_variables(ngx_conf_t *cf)
 
         var->get_handler = v->get_handler;
         var->data = v->data;
+
+        added = ngx_array_push(&pmcf->variables);
+        if (added == NULL) {
+            return NGX_ERROR;
+        }
+
+        *added = var;
     }
 
     return NGX_OK;
+}
+
+
+/* a log takes the value that was there first, if there is one */
+
+void
+ngx_http_push_flush_variables(ngx_http_request_t *r)
+{
+    ngx_uint_t                   i;
+    ngx_http_variable_t        **var;
+    ngx_http_variable_value_t   *v;
+    ngx_http_push_main_conf_t   *pmcf;
+
+    pmcf = ngx_http_get_module_main_conf(r, ngx_http_push_module);
+
+    var = pmcf->variables.elts;
+
+    for (i = 0; i < pmcf->variables.nelts; i++) {
+
+        if (var[i]->flags & NGX_HTTP_VAR_INDEXED) {
+            v = &r->variables[var[i]->index];
+
+            v->valid = 0;
+            v->not_found = 0;
+        }
+    }
 }
 
 
@@ -78,7 +116,8 @@ ngx_http_push_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 
     ngx_str_null(&value);
 
-    ctx = ngx_http_get_module_ctx(r->main, ngx_http_push_module);
+    ctx = ngx_http_get_module_ctx(ngx_http_push_meant(r),
+                                  ngx_http_push_module);
 
     if (ctx == NULL) {
         return ngx_http_push_set_variable(v, &value);
@@ -95,6 +134,7 @@ ngx_http_push_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     }
 
     if (data == NGX_HTTP_PUSH_VAR_ID && ctx->has_id) {
+        ngx_http_push_last_id(r, &ctx->id);
         value.len = ngx_push_id_format(value.data, &ctx->id) - value.data;
     }
 
@@ -107,44 +147,22 @@ ngx_http_push_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 }
 
 
-/* asked for before the content phase, the list is made and not kept */
-
 static ngx_int_t
 ngx_http_push_channels_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    char                      *cause;
-    u_char                    *p;
-    size_t                     len;
-    ngx_str_t                 *name, value;
-    ngx_uint_t                 i;
-    ngx_array_t               *channels, *exprs;
-    ngx_http_push_ctx_t       *ctx;
-    ngx_http_push_loc_conf_t  *plcf;
+    u_char       *p;
+    size_t        len;
+    ngx_str_t    *name, value;
+    ngx_uint_t    i;
+    ngx_array_t  *channels;
 
     ngx_str_null(&value);
 
-    ctx = ngx_http_get_module_ctx(r->main, ngx_http_push_module);
-    channels = ctx ? ctx->channels : NULL;
+    channels = ngx_http_push_channels_now(ngx_http_push_meant(r));
 
     if (channels == NULL) {
-        plcf = ngx_http_get_module_loc_conf(r->main, ngx_http_push_module);
-
-        exprs = plcf->publish_to;
-
-        if (exprs == NULL
-            || (plcf->subscribe_to
-                && r->main->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)))
-        {
-            exprs = plcf->subscribe_to;
-        }
-
-        if (exprs == NULL
-            || ngx_http_push_channels(r->main, exprs, &channels, &cause)
-               != NGX_OK)
-        {
-            return ngx_http_push_set_variable(v, &value);
-        }
+        return ngx_http_push_set_variable(v, &value);
     }
 
     name = channels->elts;
@@ -174,12 +192,53 @@ ngx_http_push_channels_variable(ngx_http_request_t *r,
 }
 
 
+/*
+ * The list of the content phase; asked for before it, one that is made and
+ * not kept.  NULL: there is none.
+ */
+
+static ngx_array_t *
+ngx_http_push_channels_now(ngx_http_request_t *r)
+{
+    ngx_array_t               *channels, *exprs;
+    ngx_http_push_ctx_t       *ctx;
+    ngx_http_push_loc_conf_t  *plcf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_push_module);
+
+    if (ctx && ctx->channels) {
+        return ctx->channels;
+    }
+
+    plcf = ngx_http_get_module_loc_conf(r, ngx_http_push_module);
+
+    exprs = plcf->publish_to;
+
+    if (exprs == NULL
+        || (plcf->subscribe_to
+            && r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)))
+    {
+        exprs = plcf->subscribe_to;
+    }
+
+    if (exprs == NULL
+        || ngx_http_push_channels(r, exprs, &channels, NULL) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return channels;
+}
+
+
 static ngx_int_t
 ngx_http_push_user_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
     ngx_str_t                  value;
     ngx_http_push_loc_conf_t  *plcf;
+
+    r = ngx_http_push_meant(r);
 
     plcf = ngx_http_get_module_loc_conf(r, ngx_http_push_module);
 
@@ -214,4 +273,17 @@ ngx_http_push_set_variable(ngx_http_variable_value_t *v, ngx_str_t *value)
     v->data = value->data;
 
     return NGX_OK;
+}
+
+
+/* in subrequests, the main request, unless only the subrequest is ours */
+
+static ngx_http_request_t *
+ngx_http_push_meant(ngx_http_request_t *r)
+{
+    ngx_http_push_loc_conf_t  *plcf;
+
+    plcf = ngx_http_get_module_loc_conf(r->main, ngx_http_push_module);
+
+    return (plcf->publish_to || plcf->subscribe_to) ? r->main : r;
 }

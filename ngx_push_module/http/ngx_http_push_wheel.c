@@ -17,8 +17,7 @@
  */
 
 
-#define NGX_HTTP_PUSH_SLOTS   64
-#define NGX_HTTP_PUSH_LINGER  5              /* seconds */
+#define NGX_HTTP_PUSH_SLOTS  64
 
 
 static void ngx_http_push_wheel_tick(ngx_event_t *ev);

@@ -15,7 +15,7 @@
 
 
 /* one TLS record */
-#define NGX_HTTP_PUSH_TLS_WRITE  16384
+#define NGX_HTTP_PUSH_RECORD  16384
 
 
 static ngx_uint_t ngx_http_push_client_group(ngx_http_push_client_t *client,
@@ -69,27 +69,25 @@ ngx_http_push_client_write_pieces(ngx_http_push_client_t *client,
         last = ngx_http_push_client_group(client, p, ends, *begun, n);
         end = ends[last];
 
-        sent = c->send(c, p, end - p);
+        sent = ngx_http_push_send(c, p, end - p);
 
         if (sent == NGX_ERROR) {
             return ngx_http_push_client_flow(client, NGX_ERROR);
         }
 
-        if (sent > 0) {
-            p += sent;
+        p += sent;
 
-            while (*begun < n && ends[*begun] <= p) {
-                (*begun)++;
-            }
+        while (*begun <= last && ends[*begun] <= p) {
+            (*begun)++;
         }
 
         if (p == end) {
             continue;
         }
 
-        if (sent == NGX_AGAIN && c->ssl) {
+        if (c->ssl) {
 
-            /* TLS wants the same bytes again */
+            /* what was offered has to be offered again */
 
             *begun = last + 1;
 
@@ -107,6 +105,45 @@ ngx_http_push_client_write_pieces(ngx_http_push_client_t *client,
     }
 
     return ngx_http_push_client_flow(client, NGX_OK);
+}
+
+
+/*
+ * TLS takes a write whole or not at all, and wants it again when it did not:
+ * record by record the progress is seen, and what comes again is the same.
+ */
+
+ssize_t
+ngx_http_push_send(ngx_connection_t *c, u_char *p, size_t size)
+{
+    size_t   part, sent;
+    ssize_t  n;
+
+    sent = 0;
+
+    while (sent < size) {
+        part = size - sent;
+
+        if (c->ssl) {
+            part = ngx_min(part, NGX_HTTP_PUSH_RECORD);
+        }
+
+        n = c->send(c, p + sent, part);
+
+        if (n == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (n > 0) {
+            sent += n;
+        }
+
+        if (n < (ssize_t) part) {
+            break;
+        }
+    }
+
+    return sent;
 }
 
 
@@ -140,7 +177,7 @@ ngx_http_push_client_flow(ngx_http_push_client_t *client, ngx_int_t rc)
 }
 
 
-/* the last piece to go out with piece i in one write */
+/* the last piece to go out with piece i in one write, of TLS in one record */
 
 static ngx_uint_t
 ngx_http_push_client_group(ngx_http_push_client_t *client, u_char *start,
@@ -150,7 +187,7 @@ ngx_http_push_client_group(ngx_http_push_client_t *client, u_char *start,
         return n - 1;
     }
 
-    while (i + 1 < n && ends[i + 1] - start <= NGX_HTTP_PUSH_TLS_WRITE) {
+    while (i + 1 < n && ends[i + 1] - start <= NGX_HTTP_PUSH_RECORD) {
         i++;
     }
 

@@ -240,6 +240,7 @@ core_render(ngx_push_publish_t *p, core_say_t *say)
     u_char          *b;
     size_t           i;
     static u_char    name[32];
+    static u_char    type[] = "text/plain";
 
     ngx_memzero(p, sizeof(ngx_push_publish_t));
 
@@ -265,6 +266,8 @@ core_render(ngx_push_publish_t *p, core_say_t *say)
     b = ngx_cpymem(b, "\r\n", 2);
     p->bytes.len = b - p->bytes.data;
 
+    p->content_type.data = type;
+    p->content_type.len = core_serial % 3 ? sizeof(type) - 1 : 0;
     p->event.data = name;
     p->event.len = ngx_sprintf(name, "%uL", core_serial) - name;
 

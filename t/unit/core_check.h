@@ -128,6 +128,36 @@ core_check_listeners(ngx_push_shared_t *sh, ngx_push_channel_t *ch)
 }
 
 
+/* no other message of the topic of this one is kept */
+
+UNIT_UNUSED static int
+core_check_topic(ngx_push_shared_t *sh, ngx_push_channel_t *ch, ngx_uint_t i)
+{
+    ngx_str_t            word, topic;
+    ngx_push_message_t  *m;
+
+    m = ngx_push_log_at(sh, &ch->log, i);
+
+    if (m->topic == 0 || !(m->flags & NGX_PUSH_MESSAGE_KEPT)) {
+        return 1;
+    }
+
+    ngx_push_message_words(m, &word, &word, &topic, &word);
+
+    while (i-- > 0) {
+        m = ngx_push_log_at(sh, &ch->log, i);
+
+        if (m->flags & NGX_PUSH_MESSAGE_KEPT
+            && ngx_push_message_has_topic(m, &topic))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 /* what the log of a channel says of itself, against its messages */
 
 UNIT_UNUSED static int
@@ -176,6 +206,8 @@ core_check_log(ngx_push_shared_t *sh, ngx_push_channel_t *ch)
         core_need(slot->topic
                   == (topic.len ? ngx_push_log_topic(&topic) : 0),
                   "log: topic");
+
+        core_need(core_check_topic(sh, ch, i), "log: a topic is kept twice");
 
         if (!(m->flags & NGX_PUSH_MESSAGE_KEPT)) {
             core_need(seq > ch->cleaned, "log: %llu is loose, cleaned %llu",
@@ -234,8 +266,8 @@ core_check_channels(ngx_push_shared_t *sh)
             core_need((ch->hash & sh->bucket_mask) == i, "channel: bucket");
             core_need(ch->pinned == 0, "channel: pinned");
             core_need(ch->floor <= ch->last && ch->trimmed <= ch->last
-                      && ch->cleaned <= ch->last && ch->overrun <= ch->last
-                      && ch->overrun >= ch->floor, "channel: floor");
+                      && ch->cleaned <= ch->last && ch->overrun <= ch->last,
+                      "channel: floor");
             core_need(!(ch->idling && (ch->listeners || ch->log.n)),
                       "channel: idles in use");
             core_need(ch->idling || ch->listeners || ch->log.n,

@@ -14,7 +14,7 @@
 #define HUB_CHANNELS     4
 #define HUB_WORKERS      4
 #define HUB_READERS      40
-#define HUB_MESSAGES     20000               /* of one life of a channel */
+#define HUB_MESSAGES     100000              /* of one life of a channel */
 
 
 /* what was published: the model */
@@ -112,6 +112,7 @@ hub_leave(hub_reader_t *r)
 
 
 static void hub_join(hub_reader_t *r);
+static void hub_delete(ngx_push_zone_t *zone, hub_channel_t *ch);
 
 
 static ngx_int_t
@@ -379,6 +380,10 @@ hub_publish(ngx_push_zone_t *zone)
             hub_fail("%s is sealed", ch->name);
         }
 
+        if (core_random(20) == 0) {
+            hub_delete(zone, ch);
+        }
+
         return;
 
     case NGX_PUSH_FULL:
@@ -421,15 +426,13 @@ hub_publish(ngx_push_zone_t *zone)
 
 
 static void
-hub_delete(ngx_push_zone_t *zone)
+hub_delete(ngx_push_zone_t *zone, hub_channel_t *ch)
 {
     ngx_str_t         name;
     ngx_int_t         rc;
     ngx_uint_t        n, subscribers;
-    hub_channel_t    *ch;
     ngx_push_info_t   info;
 
-    ch = &hub_channels[core_random(HUB_CHANNELS)];
     name = core_str(ch->name);
 
     subscribers = 0;
@@ -593,7 +596,8 @@ hub_random(size_t size, ngx_uint_t steps, ngx_uint_t sweep)
             core_advance(core_random(1000));
 
             if (core_random(20) == 0) {
-                hub_delete(hub_workers[core_random(HUB_WORKERS)]);
+                hub_delete(hub_workers[core_random(HUB_WORKERS)],
+                           &hub_channels[core_random(HUB_CHANNELS)]);
             }
 
             if (sweep && core_random(5) == 0) {
@@ -653,9 +657,9 @@ main(void)
                                           sizeof(hub_message_t));
     }
 
-    hub_random(1024 * 1024, 20000, 1);
-    hub_random(128 * 1024, 20000, 1);
-    hub_random(1024 * 1024, 20000, 0);
+    hub_random(1024 * 1024, 100000, 1);
+    hub_random(128 * 1024, 100000, 1);
+    hub_random(1024 * 1024, 100000, 0);
 
     for (i = 0; i < HUB_CHANNELS; i++) {
         free(hub_channels[i].messages);

@@ -19,6 +19,8 @@
 #define CRASH_LOG       128
 #define CRASH_READERS   3                    /* on a, b, c */
 #define CRASH_DIED      7
+#define CRASH_MANY        1000000
+#define CRASH_RECOVERIES  100
 
 
 /* a channel as it was answered for, before the work that is cut short */
@@ -42,6 +44,8 @@ typedef struct {
     const char              *publishes;
     const char              *deletes;
     unsigned                 keyed:1;
+
+    ngx_uint_t               points;         /* stores that it makes */
 } crash_case_t;
 
 
@@ -57,6 +61,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t               done;
+    ngx_uint_t               left;           /* stores that were not made */
     ngx_uint_t               outcome;
     char                     why[256];
 } crash_note_t;
@@ -73,7 +78,7 @@ static crash_reader_t     crash_others[8];   /* of the one that dies */
 static crash_note_t      *crash_note;
 static crash_case_t      *crash_case;
 
-static ngx_uint_t         crash_points, crash_left, crash_count;
+static ngx_uint_t         crash_points, crash_left;
 
 
 #define crash_need(cond, ...)                                                 \
@@ -91,8 +96,6 @@ crash_store(void *addr, size_t size)
     if ((u_char *) addr < crash_first || (u_char *) addr >= crash_last) {
         return;
     }
-
-    crash_count++;
 
     if (--crash_left == 0) {
         _exit(CRASH_DIED);
@@ -243,17 +246,13 @@ crash_fill(void)
 static void
 crash_fragments(void)
 {
-    ngx_uint_t  n;
-
     crash_joined();
 
-    for (n = 0; n < 60; n++) {
+    while (core_free_units(crash_zone->sh) > 200) {
         crash_say("e", 600, NULL, NULL);
         crash_say("d", 600, NULL, NULL);
-    }
-
-    while (ngx_push_block_alloc(&crash_zone->sh->arena, 4096)) {
-        /* dropped by recovery */
+        crash_pump(crash_a);
+        crash_pump(crash_b);
     }
 
     core_rules.count = 3;
@@ -512,33 +511,33 @@ crash_recover(void)
 
 
 static crash_case_t  crash_cases[] = {
-    { "create", crash_some, crash_create, "n", "", 1 },
-    { "append", crash_joined, crash_append, "a", "", 1 },
-    { "append to a short ring", crash_unread, crash_append, "a", "", 1 },
-    { "collapse", crash_joined, crash_collapse, "a", "", 1 },
-    { "collapse unread", crash_unread, crash_collapse, "a", "", 1 },
-    { "trim", crash_joined, crash_trim, "a", "", 0 },
-    { "trim a long log", crash_long, crash_trim, "a", "", 0 },
-    { "live only", crash_joined, crash_live, "a", "", 0 },
-    { "no history", crash_unread, crash_no_history, "aa", "", 0 },
-    { "expire", crash_joined, crash_expired, "a", "", 0 },
-    { "evict", crash_fill, crash_large, "a", "", 1 },
-    { "spanning", crash_fragments, crash_large, "a", "", 1 },
-    { "several channels", crash_joined, crash_many, "abdn", "", 1 },
-    { "several, full", crash_fill, crash_many, "abdn", "", 1 },
-    { "seal", crash_joined, crash_seal, "a", "", 1 },
-    { "seal, empty", crash_joined, crash_seal_empty, "", "", 1 },
-    { "delete", crash_unread, crash_delete, "", "a", 0 },
-    { "join a new channel", crash_some, crash_join_new, "", "", 0 },
-    { "join", crash_some, crash_join_old, "", "", 0 },
-    { "join, full", crash_fill, crash_join_new, "", "", 0 },
-    { "leave", crash_unread, crash_leave, "", "", 0 },
-    { "pump", crash_unread, crash_pumped, "", "", 0 },
-    { "tick", crash_unread, crash_tick, "", "", 0 },
-    { "idle channels", crash_some, crash_idle, "", "abcdef", 0 },
-    { "sweep", crash_dead, crash_tick, "", "", 0 },
-    { "stop", crash_unread, crash_stop, "", "", 0 },
-    { "start", crash_some, crash_start, "", "", 0 },
+    { "create", crash_some, crash_create, "n", "", 1, 0 },
+    { "append", crash_joined, crash_append, "a", "", 1, 0 },
+    { "append to a short ring", crash_unread, crash_append, "a", "", 1, 0 },
+    { "collapse", crash_joined, crash_collapse, "a", "", 1, 0 },
+    { "collapse unread", crash_unread, crash_collapse, "a", "", 1, 0 },
+    { "trim", crash_joined, crash_trim, "a", "", 0, 0 },
+    { "trim a long log", crash_long, crash_trim, "a", "", 0, 0 },
+    { "live only", crash_joined, crash_live, "a", "", 0, 0 },
+    { "no history", crash_unread, crash_no_history, "aa", "", 0, 0 },
+    { "expire", crash_joined, crash_expired, "a", "", 0, 0 },
+    { "evict", crash_fill, crash_large, "a", "", 1, 0 },
+    { "spanning", crash_fragments, crash_large, "a", "", 1, 0 },
+    { "several channels", crash_joined, crash_many, "abdn", "", 1, 0 },
+    { "several, full", crash_fill, crash_many, "abdn", "", 1, 0 },
+    { "seal", crash_joined, crash_seal, "a", "", 1, 0 },
+    { "seal, empty", crash_joined, crash_seal_empty, "", "", 1, 0 },
+    { "delete", crash_unread, crash_delete, "", "a", 0, 0 },
+    { "join a new channel", crash_some, crash_join_new, "", "", 0, 0 },
+    { "join", crash_some, crash_join_old, "", "", 0, 0 },
+    { "join, full", crash_fill, crash_join_new, "", "", 0, 0 },
+    { "leave", crash_unread, crash_leave, "", "", 0, 0 },
+    { "pump", crash_unread, crash_pumped, "", "", 0, 0 },
+    { "tick", crash_unread, crash_tick, "", "", 0, 0 },
+    { "idle channels", crash_some, crash_idle, "", "abcdef", 0, 0 },
+    { "sweep", crash_dead, crash_tick, "", "", 0, 0 },
+    { "stop", crash_unread, crash_stop, "", "", 0, 0 },
+    { "start", crash_some, crash_start, "", "", 0, 0 },
 };
 
 
@@ -614,20 +613,24 @@ crash_check_channel(crash_channel_t *c)
 
     floor = ngx_max(ch->floor, ch->trimmed);
 
+    for (n = 0; n < ch->log.n; n++) {
+        m = ngx_push_log_at(crash_zone->sh, &ch->log, n);
+        serial = core_message(&crash_zone->sh->arena, m, ch->epoch);
+
+        crash_need(m->seq <= c->last || serial >= crash_serial,
+                   "channel %s: %llu is nothing published", c->name,
+                   (unsigned long long) m->seq);
+    }
+
     for (seq = 1; seq <= c->last && seq < CRASH_LOG; seq++) {
+        n = ngx_push_log_after(crash_zone->sh, &ch->log, seq - 1);
         found = 0;
 
-        for (n = 0; n < ch->log.n; n++) {
+        if (n < ch->log.n) {
             m = ngx_push_log_at(crash_zone->sh, &ch->log, n);
-            serial = core_message(&crash_zone->sh->arena, m, ch->epoch);
-
-            if (m->seq == seq && serial == c->serials[seq]) {
-                found = 1;
-            }
-
-            crash_need(m->seq <= c->last || serial >= crash_serial,
-                       "channel %s: %llu is nothing published", c->name,
-                       (unsigned long long) m->seq);
+            found = m->seq == seq
+                    && core_message(&crash_zone->sh->arena, m, ch->epoch)
+                       == c->serials[seq];
         }
 
         /* the second of "a" and of "d" may be collapsed */
@@ -788,8 +791,6 @@ crash_check(ngx_uint_t lost)
 
     ngx_push_zone_tick(crash_a);
 
-    crash_need(core_check(crash_zone), "after the tick: %s", core_why);
-
     bell = ngx_push_bells(crash_zone->sh);
 
     for (i = 0; i < crash_zone->sh->nbells; i++) {
@@ -833,11 +834,14 @@ crash_run(void (*work)(void), ngx_uint_t n)
             crash_b->hub->bell->start = 0;
         }
 
+        alarm(10);
+
         crash_left = n;
         crash_hook = crash_store;
         work();
         crash_hook = NULL;
 
+        crash_note->left = crash_left;
         crash_note->done = 1;
         _exit(0);
     }
@@ -962,54 +966,51 @@ crash_walk(crash_case_t *c)
         printf("#   at point %lu: %s\n", (unsigned long) n, crash_note->why);
     }
 
+    c->points = n;
     crash_points += n;
     crash_clear();
 }
 
 
-/* some stores of the work, and there every one of the recovery */
+/* any store of the work, and then any of the recovery */
 
 static void
 crash_walk_recovery(crash_case_t *c)
 {
-    ngx_uint_t  n, m, step, points;
+    ngx_uint_t  i, n, m;
 
     crash_set_up(c);
 
-    points = 0;
+    n = 0;
+    m = 0;
 
-    for (n = 1 + core_random(8); /* void */ ; n += 1 + core_random(40)) {
-        step = 1 + core_random(13);
+    for (i = 0; i < CRASH_RECOVERIES; i++) {
 
-        for (m = step; /* void */ ; m += step) {
-            crash_restore();
-            crash_run(c->work, n);
+        n = 1 + core_random(c->points);
 
-            if (crash_note->done) {
-                break;
-            }
+        crash_restore();
+        crash_run(c->work, n);
 
-            crash_run(crash_recover, m);
-            points++;
+        /* how many there are */
 
-            if (!crash_checked(1) || crash_note->done) {
-                break;
-            }
-        }
+        crash_run(crash_recover, CRASH_MANY);
+        m = 1 + core_random(CRASH_MANY - crash_note->left);
 
-        if (crash_note->why[0] || m == step) {
+        crash_restore();
+        crash_run(c->work, n);
+        crash_run(crash_recover, m);
+
+        if (!crash_checked(1)) {
             break;
         }
     }
 
-    if (!ok(crash_note->why[0] == '\0', "recovery after %s: %lu points",
-            c->name, (unsigned long) points))
-    {
+    if (!ok(crash_note->why[0] == '\0', "recovery after %s", c->name)) {
         printf("#   at point %lu, then %lu: %s\n", (unsigned long) n,
                (unsigned long) m, crash_note->why);
     }
 
-    crash_points += points;
+    crash_points += i;
     crash_clear();
 }
 
@@ -1021,6 +1022,8 @@ main(void)
 
     core_init();
     core_seed();
+
+    unit_log.log_level = NGX_LOG_ALERT;
 
     crash_note = mmap(NULL, sizeof(crash_note_t), PROT_READ|PROT_WRITE,
                       MAP_ANON|MAP_SHARED, -1, 0);

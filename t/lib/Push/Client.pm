@@ -19,6 +19,9 @@ our %all;
 
 my $connected = 0;
 
+# EV's own handler would take the exit codes of children from those who wait
+$SIG{CHLD} = 'DEFAULT';
+
 
 # Push::Client->new($port, $path, option => value ...)
 #
