@@ -118,7 +118,7 @@ sub refused {
 sub logged {
     my ($re, $want, $what, $file) = @_;
     my $text = sub { $n->read_file($file // 'logs/access.log') };
-    my $line = qr/^[^\n]*${re}[^\n]* \Q$want\E$/m;
+    my $line = qr/^(?=[^\n]*$re)[^\n]* \Q$want\E$/m;
 
     wait_for(sub { $text->() =~ $line }, 10, $what);
     like($text->(), $line, $what);

@@ -23,7 +23,9 @@
 
 
 /* raise when anything that lies in the zone changes its form */
+#ifndef NGX_PUSH_LAYOUT
 #define NGX_PUSH_LAYOUT        1
+#endif
 
 #define NGX_PUSH_EPOCH_LEN     8
 #define NGX_PUSH_SEQ_LEN       14
@@ -247,11 +249,12 @@ void ngx_push_hub_channel(ngx_push_subscription_t *s, ngx_str_t *name);
 void ngx_push_hub_gauge(ngx_push_hub_t *hub, ngx_uint_t gauge, ngx_int_t n);
 
 /*
- * Called when this worker is to exit gracefully, and at each tick while it
- * still reads from a zone that was superseded.
+ * Called when this worker is to exit gracefully, once more when the time for
+ * that is over ("late"), and at each tick while it still reads from a zone
+ * that was superseded.
  */
 
-typedef void (*ngx_push_exit_pt)(void);
+typedef void (*ngx_push_exit_pt)(ngx_uint_t late);
 
 void ngx_push_hub_on_exit(ngx_push_exit_pt handler);
 

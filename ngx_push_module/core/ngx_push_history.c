@@ -11,6 +11,8 @@
 #include "ngx_push_log.h"
 
 
+static ngx_uint_t ngx_push_history_is_read(ngx_push_shared_t *sh,
+    ngx_push_channel_t *ch, uint64_t seq);
 static void ngx_push_history_link(ngx_push_shared_t *sh,
     ngx_push_message_t *m);
 static void ngx_push_history_unlink(ngx_push_shared_t *sh,
@@ -175,14 +177,16 @@ ngx_push_history_start(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
 
         if (start->id.epoch == ch->epoch && start->id.seq <= ch->last) {
             start->start.seq = start->id.seq;
-            start->over = ch->sealed && start->id.seq == ch->last;
 
             if (start->id.seq < floor) {
                 start->start.seq = floor;
                 start->found = (start->id.seq < ch->evicted)
                                ? NGX_PUSH_EVICTED : NGX_PUSH_EXPIRED;
+                break;
             }
 
+            start->over = ch->sealed
+                          && ngx_push_history_is_read(sh, ch, start->id.seq);
             break;
         }
 
@@ -196,6 +200,29 @@ ngx_push_history_start(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
         start->start.seq = floor;
         break;
     }
+}
+
+
+/* whether a replay from here has no message */
+
+static ngx_uint_t
+ngx_push_history_is_read(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
+    uint64_t seq)
+{
+    ngx_uint_t           i;
+    ngx_push_message_t  *m;
+
+    i = ngx_push_log_after(sh, &ch->log, seq);
+
+    for ( /* void */ ; i < ch->log.n; i++) {
+        m = ngx_push_log_at(sh, &ch->log, i);
+
+        if (!(m->flags & NGX_PUSH_MESSAGE_COVERED)) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

@@ -14,6 +14,10 @@
 /* what goes out of a log: by a newer message, by age, by the rules */
 
 
+/* messages a millisecond */
+#define NGX_PUSH_EXPIRE_PACE  256
+
+
 static void ngx_push_history_collapse(ngx_push_shared_t *sh,
     ngx_push_channel_t *ch);
 static void ngx_push_history_expire(ngx_push_shared_t *sh,
@@ -146,6 +150,12 @@ ngx_push_history_expire(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
     }
 
     ngx_push_log_close(sh, &ch->log, 0, n);
+
+    /* a long log is not gone through at each publish */
+
+    if (next) {
+        next = ngx_max(next, now + n / NGX_PUSH_EXPIRE_PACE);
+    }
 
     ch->expiry = next;
 }

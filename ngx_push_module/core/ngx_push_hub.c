@@ -250,15 +250,19 @@ static void
 ngx_push_hub_rung(ngx_event_t *rev)
 {
     uint64_t           n;
+    ngx_uint_t         late;
     ngx_connection_t  *c;
 
     c = rev->data;
 
     if (c->close) {
+        late = c->error;
+
         c->close = 0;
+        c->error = 0;
 
         if (ngx_push_hub_exit_handler) {
-            ngx_push_hub_exit_handler();
+            ngx_push_hub_exit_handler(late);
         }
 
         return;
@@ -289,7 +293,7 @@ ngx_push_hub_tick(ngx_event_t *ev)
     }
 
     if (ngx_push_zone_superseded(hub->zone) && ngx_push_hub_exit_handler) {
-        ngx_push_hub_exit_handler();
+        ngx_push_hub_exit_handler(0);
     }
 
     ngx_add_timer(ev, NGX_PUSH_TICK);

@@ -263,19 +263,15 @@ ngx_push_zone_warn(ngx_push_zone_t *zone)
 static ngx_int_t
 ngx_push_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 {
-    ngx_push_zone_t  *zone, *old;
+    ngx_push_zone_t  *zone;
 
     zone = shm_zone->data;
-    old = data;
-
     zone->pool = (ngx_slab_pool_t *) shm_zone->shm.addr;
 
-    if (old) {
-        zone->sh = old->sh;
-        return NGX_OK;
-    }
+    if (data || shm_zone->shm.exists) {
 
-    if (shm_zone->shm.exists) {
+        /* the old handle may be of another build: it is not looked into */
+
         zone->sh = zone->pool->data;
         return NGX_OK;
     }

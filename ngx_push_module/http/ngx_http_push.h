@@ -29,15 +29,6 @@ typedef enum {
 } ngx_http_push_transport_e;
 
 
-typedef struct {
-    ngx_array_t                zones;        /* of ngx_str_t, by push_zone */
-    ngx_array_t                uses;         /* of push_use_zone */
-    ngx_array_t                variables;    /* of ngx_http_variable_t * */
-    ngx_push_zone_t           *first;
-    ngx_msec_t                 drain_window;
-} ngx_http_push_main_conf_t;
-
-
 /* the location's part that more than one module needs */
 
 typedef struct {
@@ -84,10 +75,6 @@ ngx_msec_t ngx_http_push_drain_window(ngx_cycle_t *cycle);
 /* variables */
 
 ngx_int_t ngx_http_push_add_variables(ngx_conf_t *cf);
-
-/* what was asked for before the content phase is asked for again */
-
-void ngx_http_push_flush_variables(ngx_http_request_t *r);
 
 /* channels */
 

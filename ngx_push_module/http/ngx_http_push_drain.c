@@ -21,9 +21,10 @@
 #define NGX_HTTP_PUSH_DRAIN_STEP  20
 
 
-static void ngx_http_push_drain_begin(void);
+static void ngx_http_push_drain_begin(ngx_uint_t late);
 static void ngx_http_push_drain_step(ngx_event_t *ev);
 static ngx_uint_t ngx_http_push_drain_now(ngx_http_push_client_t *client);
+static ngx_uint_t ngx_http_push_drain_late(ngx_http_push_client_t *client);
 
 
 static ngx_event_t  ngx_http_push_drain;
@@ -50,8 +51,13 @@ ngx_http_push_draining(void)
 
 
 static void
-ngx_http_push_drain_begin(void)
+ngx_http_push_drain_begin(ngx_uint_t late)
 {
+    if (late) {
+        ngx_http_push_wheel_walk(ngx_http_push_drain_late);
+        return;
+    }
+
     /* what is published from now on goes to another zone: end these now */
 
     ngx_http_push_wheel_walk(ngx_http_push_drain_now);
@@ -113,6 +119,24 @@ static ngx_uint_t
 ngx_http_push_drain_now(ngx_http_push_client_t *client)
 {
     if (!ngx_push_zone_superseded(client->conf->zone)) {
+        return 0;
+    }
+
+    client->transport->reconnect(client);
+
+    return 1;
+}
+
+
+/*
+ * NGINX is about to close all connections of this worker.  Clients that own
+ * theirs hear of it; for the others it is now or never.
+ */
+
+static ngx_uint_t
+ngx_http_push_drain_late(ngx_http_push_client_t *client)
+{
+    if (client->request == NULL) {
         return 0;
     }
 

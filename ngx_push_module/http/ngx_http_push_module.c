@@ -26,6 +26,14 @@ typedef struct {
 } ngx_http_push_use_t;
 
 
+typedef struct {
+    ngx_array_t       zones;                 /* of ngx_str_t, by push_zone */
+    ngx_array_t       uses;                  /* of ngx_http_push_use_t */
+    ngx_push_zone_t  *first;
+    ngx_msec_t        drain_window;
+} ngx_http_push_main_conf_t;
+
+
 static void *ngx_http_push_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_push_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_push_create_loc_conf(ngx_conf_t *cf);
@@ -171,8 +179,6 @@ ngx_http_push_handler(ngx_http_request_t *r)
 {
     ngx_http_push_loc_conf_t  *plcf;
 
-    ngx_http_push_flush_variables(r);
-
     plcf = ngx_http_get_module_loc_conf(r, ngx_http_push_module);
 
     if (plcf->subscribe
@@ -205,9 +211,6 @@ ngx_http_push_create_main_conf(ngx_conf_t *cf)
     if (ngx_array_init(&pmcf->zones, cf->pool, 2, sizeof(ngx_str_t)) != NGX_OK
         || ngx_array_init(&pmcf->uses, cf->pool, 2,
                           sizeof(ngx_http_push_use_t))
-           != NGX_OK
-        || ngx_array_init(&pmcf->variables, cf->pool, 5,
-                          sizeof(ngx_http_variable_t *))
            != NGX_OK)
     {
         return NULL;

@@ -55,10 +55,7 @@ static ngx_http_variable_t  ngx_http_push_vars[] = {
 ngx_int_t
 ngx_http_push_add_variables(ngx_conf_t *cf)
 {
-    ngx_http_variable_t        *v, *var, **added;
-    ngx_http_push_main_conf_t  *pmcf;
-
-    pmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_push_module);
+    ngx_http_variable_t  *v, *var;
 
     for (v = ngx_http_push_vars; v->name.len; v++) {
         var = ngx_http_add_variable(cf, &v->name, v->flags);
@@ -68,42 +65,9 @@ ngx_http_push_add_variables(ngx_conf_t *cf)
 
         var->get_handler = v->get_handler;
         var->data = v->data;
-
-        added = ngx_array_push(&pmcf->variables);
-        if (added == NULL) {
-            return NGX_ERROR;
-        }
-
-        *added = var;
     }
 
     return NGX_OK;
-}
-
-
-/* a log takes the value that was there first, if there is one */
-
-void
-ngx_http_push_flush_variables(ngx_http_request_t *r)
-{
-    ngx_uint_t                   i;
-    ngx_http_variable_t        **var;
-    ngx_http_variable_value_t   *v;
-    ngx_http_push_main_conf_t   *pmcf;
-
-    pmcf = ngx_http_get_module_main_conf(r, ngx_http_push_module);
-
-    var = pmcf->variables.elts;
-
-    for (i = 0; i < pmcf->variables.nelts; i++) {
-
-        if (var[i]->flags & NGX_HTTP_VAR_INDEXED) {
-            v = &r->variables[var[i]->index];
-
-            v->valid = 0;
-            v->not_found = 0;
-        }
-    }
 }
 
 

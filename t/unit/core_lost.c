@@ -171,6 +171,7 @@ test_run(ngx_uint_t run)
         break;
     case 3:
         ngx_push_hub_leave(&lost_readers[1].s);
+        lost_readers[1].here = 0;
         lost_readers[1].lost = 1;
         join(two, &lost_readers[1]);
         ngx_push_hub_resume(&lost_readers[1].s);

@@ -20,7 +20,7 @@
 #define CRASH_READERS   3                    /* on a, b, c */
 #define CRASH_DIED      7
 #define CRASH_MANY        1000000
-#define CRASH_RECOVERIES  100
+#define CRASH_RECOVERIES  150
 
 
 /* a channel as it was answered for, before the work that is cut short */

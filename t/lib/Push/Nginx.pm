@@ -569,7 +569,7 @@ sub finish {
     $failed ||= !$gone || @found || $opt{failed};
 
     if ($failed) {
-        my @lines = grep { defined } @found[0 .. 19];
+        my @lines = @found > 20 ? @found[0 .. 19] : @found;
 
         Test::More::diag(join "\n", 'NGINX logged:', @lines) if @lines;
         Test::More::diag("left in place: $self->{prefix}");

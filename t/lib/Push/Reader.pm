@@ -26,9 +26,9 @@ sub new {
     my ($class, $port, $path, %opt) = @_;
 
     my $self = bless {
-        delay => 0.05, start => 'latest', keep => 1, %opt, path => $path,
-        port => ref $port ? $port->port : $port, log => [], received => 0,
-        connects => 0, made => ++$made,
+        delay => 0.05, start => 'latest', keep => 1, %opt,
+        path => $path, port => ref $port ? $port->port : $port, log => [],
+        received => 0, connects => 0, made => ++$made,
     }, $class;
 
     $self->{name} //= "reader $made of $self->{channel}";

@@ -11,6 +11,7 @@ package Push::Ways;
 #       ...
 #   });
 #
+# all_ways($n) is the list of them, to go through them all at the same time.
 # A client of these keeps all bytes of its body in {all}.
 
 use strict;
@@ -22,7 +23,7 @@ use Push::Nginx;
 use Push::SSE;
 use Test::More ();
 
-our @EXPORT = qw(ways_nginx for_ways);
+our @EXPORT = qw(ways_nginx for_ways all_ways);
 
 my @ways = (
     { name => 'HTTP/1.1', port => 1 },
@@ -70,19 +71,24 @@ sub ways_nginx {
 sub for_ways {
     my ($n, $code, %opt) = @_;
 
-    for my $way (@ways) {
-        next if $opt{not} && $way->{$opt{not}};
-        next if $opt{only} && !$way->{$opt{only}};
-
-        my $self = bless { %$way, nginx => $n }, __PACKAGE__;
-
-        Test::More::subtest($way->{name} => sub {
-            $code->($self, 'way' . ++$channels);
+    for my $way (all_ways($n, %opt)) {
+        Test::More::subtest($way->name => sub {
+            $code->($way, $way->channel);
         });
     }
 }
 
 
+sub all_ways {
+    my ($n, %opt) = @_;
+
+    return map { bless { %$_, nginx => $n, channel => 'way' . ++$channels } }
+           grep { !($opt{not} && $_->{$opt{not}})
+                  && !($opt{only} && !$_->{$opt{only}}) } @ways;
+}
+
+
+sub channel { $_[0]{channel} }
 sub port { $_[0]{nginx}->port($_[0]{port}) }
 sub name { $_[0]{name} }
 
