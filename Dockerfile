@@ -30,10 +30,12 @@ COPY --from=build /module/build/ngx_push_module.so /srv/push/modules/
 COPY conf-examples/demo.conf /srv/push/nginx.conf
 COPY demo /srv/push/demo
 
-RUN mkdir /srv/push/logs \
+# www-data writes its pid and temporary files, and nothing else
+RUN chmod -R a+rX /srv/push \
+    && mkdir /srv/push/logs \
     && ln -s /dev/stderr /srv/push/logs/error.log \
     && ln -s /dev/stdout /srv/push/logs/access.log \
-    && chown -R www-data:www-data /srv/push
+    && chown www-data:www-data /srv/push /srv/push/logs
 
 USER www-data
 WORKDIR /srv/push

@@ -81,9 +81,12 @@ $(O)/files: FORCE
 
 SUITE = $(filter %.t,$(or $(T),$(wildcard t/*.t)))
 
+# one test alone is shown as it runs
+VERBOSE = $(if $(T),$(if $(word 2,$(1)),,-v))
+
 test: all    ## t/*.t, or T=t/x.t; JOBS=4 at once
 	@$(if $(SUITE),PUSH_NGINX=$(NGINX) PUSH_MODULE=$(O)/ngx_push_module.so \
-	    prove -It/lib $(if $(T),$(if $(word 2,$(SUITE)),,-v)) -j$(JOBS) \
+	    prove -It/lib --timer -j$(JOBS) $(call VERBOSE,$(SUITE)) \
 	    $(SUITE),echo "no t/*.t")
 
 asan: asan-build test-asan    ## NGINX and the module under ASan and UBSan: build, test
@@ -132,7 +135,8 @@ UNIT_LIBS   = $(LIB) -Wl,--as-needed -ljansson -lpcre2-8 -lssl \
               -lcrypto -lz -lcrypt -ldl -lpthread -lm
 
 unit: $(UNITS)    ## C tests of core/ and codec/, or T=t/unit/x.c
-	@$(if $(UNITS),prove $(if $(T),-v) -j$(JOBS) -e '' $(UNITS),echo "no t/unit/*.c")
+	@$(if $(UNITS),prove --timer -j$(JOBS) $(call VERBOSE,$(UNITS)) -e '' \
+	    $(UNITS),echo "no t/unit/*.c")
 
 fuzz: fuzz-build    ## t/fuzz/*.c, FUZZ_SECONDS=60 each; T=t/fuzz/x.c
 	@printf '%s\n' $(FUZZERS) \

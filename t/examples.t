@@ -401,15 +401,17 @@ for my $file (map { s{\A\Q$root/}{}r } glob "$root/docs/*.md $root/README.md") {
     subtest "configurations in $file" => sub {
         for (@blocks) {
             my ($line, $text) = @$_;
-            my $zone = $text =~ /push_use_zone\s+(\w+)/
+            my $more = $text =~ /push_use_zone\s+(\w+)/
                            && $text !~ /push_zone\s+$1\s/
                        ? "push_zone push 1m; push_zone $1 1m;" : '';
             my @alternatives;
 
+            $more .= 'upstream backend { server 127.0.0.1:1; }'
+                if $text =~ m{//backend;};
             $text =~ s/^\s*\.\.\.\n//gm;
 
             if ($text =~ /^\s*location\b/m && $text !~ /^\s*server\b/m) {
-                @alternatives = ("$zone server { listen 127.0.0.1:%%PORT%%;
+                @alternatives = ("$more server { listen 127.0.0.1:%%PORT%%;
                                   location = /who { return 204; } $text }");
 
             } elsif ($text =~ /\{/) {

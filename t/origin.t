@@ -163,7 +163,7 @@ for_workers(1, 4, sub {
     subtest 'the log' => sub {
         publish('/list/pub', 'https://log.example', host => 'me.example:81');
 
-        my ($line) = $n->log_lines(qr/log\.example/);
+        my ($line) = $n->log_lines(qr/push: origin .*log\.example/);
         like($line, qr/\[warn\]/, 'level');
         like($line, qr{origin "https://log\.example"}, 'the origin');
         like($line, qr{host: "me\.example:81"}, 'the host');
@@ -171,7 +171,7 @@ for_workers(1, 4, sub {
              'the directive');
 
         publish('/pub', 'https://log2.example');
-        like(($n->log_lines(qr/log2\.example/))[0],
+        like(($n->log_lines(qr/push: origin .*log2\.example/))[0],
              qr{push_allow_origin: self,}, 'by default');
     };
 

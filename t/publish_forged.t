@@ -165,7 +165,7 @@ for_workers(1, 4, sub {
 
     subtest 'event names' => sub {
         my @forged = ("a\rdata: x", "a\r\n data: x", "a\nid: 9", "a\0", "\0",
-                      "\r", "a\r", "a\n\n");
+                      "\r", "a\r");
 
         for my $name (@forged) {
             my $all = bytes(post('/pub?channel=e', "Push-Event: $name"));
@@ -209,7 +209,7 @@ for_workers(1, 4, sub {
         is($json->{type}, 'message', 'type');
         is($json->{event}, $headers{'Push-Event'}, 'event');
         is($json->{content_type}, $headers{'Content-Type'}, 'content type');
-        is($json->{data}, '","data":"forged', 'data');
+        is(decode_base64($json->{data_base64}), '","data":"forged', 'data');
         is($json->{channel}, '";"type":"gap', 'channel');
 
         my $info = $n->get("/pub?channel=$channel")->json;

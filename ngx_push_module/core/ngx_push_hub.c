@@ -178,6 +178,10 @@ ngx_push_hub_claim(ngx_push_hub_t *hub)
 
     zone = hub->zone;
 
+    /* bells of the dead first: maybe none but them is left */
+
+    ngx_push_zone_tick(zone);
+
     ngx_push_zone_lock(zone);
     hub->number = ngx_push_bell_claim(zone->sh);
     ngx_push_zone_unlock(zone);

@@ -37,6 +37,8 @@
      && (u_char *) (shm_zone)->tag < (u_char *) (&ngx_core_module + 1))
 
 
+static ngx_uint_t ngx_push_zone_holder_died(ngx_push_shared_t *sh,
+    ngx_pid_t holder);
 static ngx_int_t ngx_push_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 static ngx_push_shared_t *ngx_push_zone_layout(ngx_push_zone_t *zone);
 static ngx_int_t ngx_push_zone_open_bells(ngx_push_shared_t *sh,
@@ -61,7 +63,7 @@ ngx_push_zone_create(ngx_conf_t *cf, ngx_array_t *zones, ngx_str_t *name,
     if (size && size < NGX_PUSH_ZONE_MIN) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "push zone \"%V\" is too small, "
-                           "at least 128k is needed", name);
+                           "\"push_zone\" takes at least 128k", name);
         return NULL;
     }
 
@@ -144,7 +146,7 @@ ngx_push_zone_lock(ngx_push_zone_t *zone)
 
         holder = *mutex->lock;
 
-        if (holder && kill(holder, 0) == -1 && ngx_errno == ESRCH) {
+        if (holder && ngx_push_zone_holder_died(zone->sh, holder)) {
             (void) ngx_shmtx_force_unlock(mutex, holder);
         }
     }
@@ -155,6 +157,29 @@ ngx_push_zone_lock(ngx_push_zone_t *zone)
 
     zone->sh->writer = ngx_pid;
     ngx_memory_barrier();
+}
+
+
+/* a zombie is dead, and so is one whose pid another process has by now */
+
+static ngx_uint_t
+ngx_push_zone_holder_died(ngx_push_shared_t *sh, ngx_pid_t holder)
+{
+    ngx_uint_t        i;
+    ngx_push_bell_t  *bell, other;
+
+    bell = ngx_push_bells(sh);
+
+    for (i = 0; i < sh->nbells; i++) {
+        if (bell[i].pid == holder) {
+            return ngx_push_bell_is_orphan(&bell[i]);
+        }
+    }
+
+    other.pid = holder;
+    other.start = 0;
+
+    return ngx_push_bell_is_orphan(&other);
 }
 
 

@@ -70,6 +70,12 @@ void ngx_http_push_set_handler(ngx_conf_t *cf);
 /* says that the directive now read has an invalid value */
 
 char *ngx_http_push_bad_value(ngx_conf_t *cf, ngx_str_t *value);
+
+/* as ngx_conf_set_enum_slot(), and names the directive */
+
+char *ngx_http_push_enum_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 ngx_msec_t ngx_http_push_drain_window(ngx_cycle_t *cycle);
 
 /* variables */

@@ -233,14 +233,18 @@ ngx_http_push_compile_piece(ngx_conf_t *cf, ngx_http_push_piece_t *piece)
 {
     u_char                            *name;
     size_t                             len;
+    ngx_str_t                         *value;
     ngx_http_compile_complex_value_t   ccv;
+
+    value = cf->args->elts;
 
     if (!piece->variable) {
 
         if (ngx_push_name_check(&piece->text) != NGX_OK) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" cannot be part of a channel name",
-                               &piece->text);
+                               "\"%V\" has \"%V\", which cannot be part of "
+                               "a channel name",
+                               &value[0], &piece->text);
             return NGX_CONF_ERROR;
         }
 
@@ -251,8 +255,15 @@ ngx_http_push_compile_piece(ngx_conf_t *cf, ngx_http_push_piece_t *piece)
     len = piece->text.len - 1;
 
     if (len && name[0] == '{') {
+        len -= (name[len - 1] == '}') ? 2 : len;
         name++;
-        len--;
+    }
+
+    if (len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" has an invalid variable \"%V\"",
+                           &value[0], &piece->text);
+        return NGX_CONF_ERROR;
     }
 
     piece->encoded = (len > 4

@@ -18,9 +18,9 @@
 
 
 static void ngx_http_push_client_flush(ngx_http_request_t *r);
-static uint32_t ngx_http_push_seconds_of(ngx_msec_t ms);
-static uint32_t ngx_http_push_sooner(uint32_t due, uint32_t since,
-    ngx_msec_t wait);
+static uint32_t ngx_http_push_at_least(ngx_msec_t ms);
+static uint32_t ngx_http_push_at_most(ngx_msec_t ms);
+static uint32_t ngx_http_push_sooner(uint32_t a, uint32_t b);
 static void ngx_http_push_client_leave(ngx_http_push_client_t *client);
 static void ngx_http_push_client_free(ngx_http_push_client_t *client);
 
@@ -67,7 +67,7 @@ ngx_http_push_client_create(ngx_http_request_t *r,
     ngx_queue_init(&client->queue);
 
     if (client->conf->max_age) {
-        age = ngx_http_push_seconds_of(client->conf->max_age);
+        age = ngx_http_push_at_least(client->conf->max_age);
         jitter = age * client->conf->max_age_jitter / 100;
 
         client->ends = now + age - jitter + ngx_random() % (2 * jitter + 1);
@@ -253,7 +253,7 @@ ngx_http_push_client_due(ngx_http_push_client_t *client)
         return;
     }
 
-    timeout = ngx_http_push_seconds_of(conf->send_timeout);
+    timeout = ngx_http_push_at_least(conf->send_timeout);
 
     if (client->blocked && now - client->progress >= timeout) {
         ngx_log_error(NGX_LOG_INFO, client->connection->log, 0,
@@ -276,7 +276,7 @@ ngx_http_push_client_due(ngx_http_push_client_t *client)
 
     if (conf->heartbeat
         && !client->blocked
-        && now - client->written >= ngx_http_push_seconds_of(conf->heartbeat)
+        && now - client->written >= ngx_http_push_at_most(conf->heartbeat)
         && ngx_http_push_client_write(client,
                                       (ngx_str_t *)
                                       &client->transport->heartbeat)
@@ -301,10 +301,12 @@ ngx_http_push_client_schedule(ngx_http_push_client_t *client)
                        : ngx_http_push_seconds() + NGX_HTTP_PUSH_FAR;
 
     if (client->blocked) {
-        due = ngx_http_push_sooner(due, client->progress, conf->send_timeout);
+        due = ngx_http_push_sooner(due, client->progress
+                                   + ngx_http_push_at_least(conf->send_timeout));
 
     } else if (conf->heartbeat) {
-        due = ngx_http_push_sooner(due, client->written, conf->heartbeat);
+        due = ngx_http_push_sooner(due, client->written
+                                   + ngx_http_push_at_most(conf->heartbeat));
     }
 
     client->due = due;
@@ -408,8 +410,17 @@ ngx_http_push_client_writable(ngx_http_push_client_t *client)
 }
 
 
+/* from any moment of one second to the beginning of another */
+
 static uint32_t
-ngx_http_push_seconds_of(ngx_msec_t ms)
+ngx_http_push_at_least(ngx_msec_t ms)
+{
+    return ms / 1000 + 1;
+}
+
+
+static uint32_t
+ngx_http_push_at_most(ngx_msec_t ms)
 {
     return (ms + 999) / 1000;
 }
@@ -418,11 +429,9 @@ ngx_http_push_seconds_of(ngx_msec_t ms)
 /* either may be past already */
 
 static uint32_t
-ngx_http_push_sooner(uint32_t due, uint32_t since, ngx_msec_t wait)
+ngx_http_push_sooner(uint32_t a, uint32_t b)
 {
-    since += ngx_http_push_seconds_of(wait);
-
-    return ((int32_t) (since - due) < 0) ? since : due;
+    return ((int32_t) (a - b) < 0) ? a : b;
 }
 
 

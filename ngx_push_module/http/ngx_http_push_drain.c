@@ -37,6 +37,7 @@ void
 ngx_http_push_drain_init(ngx_cycle_t *cycle)
 {
     ngx_http_push_drain.handler = ngx_http_push_drain_step;
+    ngx_http_push_drain.data = cycle;
     ngx_http_push_drain.log = cycle->log;
 
     ngx_push_hub_on_exit(ngx_http_push_drain_begin);

@@ -161,6 +161,34 @@ ngx_http_push_bad_value(ngx_conf_t *cf, ngx_str_t *value)
 }
 
 
+char *
+ngx_http_push_enum_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t        *value;
+    ngx_uint_t       *field;
+    ngx_conf_enum_t  *e;
+
+    field = (ngx_uint_t *) ((u_char *) conf + cmd->offset);
+
+    if (*field != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (e = cmd->post; e->name.len; e++) {
+        if (e->name.len == value[1].len
+            && ngx_strcmp(e->name.data, value[1].data) == 0)
+        {
+            *field = e->value;
+            return NGX_CONF_OK;
+        }
+    }
+
+    return ngx_http_push_bad_value(cf, &value[1]);
+}
+
+
 ngx_msec_t
 ngx_http_push_drain_window(ngx_cycle_t *cycle)
 {

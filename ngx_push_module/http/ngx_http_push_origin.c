@@ -28,6 +28,7 @@
 
 static ngx_int_t ngx_http_push_cors_headers(ngx_http_request_t *r,
     ngx_http_push_origin_t *o);
+static void ngx_http_push_printable(ngx_http_request_t *r, ngx_str_t *s);
 
 
 ngx_int_t
@@ -42,6 +43,9 @@ ngx_http_push_origin(ngx_http_request_t *r)
         return (ngx_http_push_cors_headers(r, &o) == NGX_OK)
                ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ngx_http_push_printable(r, &o.origin);
+    ngx_http_push_printable(r, &o.host);
 
     ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                   "push: origin \"%V\" is not allowed, host: \"%V\", "
@@ -134,4 +138,26 @@ ngx_http_push_cors_headers(ngx_http_request_t *r, ngx_http_push_origin_t *o)
     }
 
     return ngx_http_push_header(r, "Access-Control-Expose-Headers", &exposed);
+}
+
+
+/* for a log: a terminal would obey what is none of these */
+
+static void
+ngx_http_push_printable(ngx_http_request_t *r, ngx_str_t *s)
+{
+    size_t   i;
+    u_char  *p;
+
+    p = ngx_pnalloc(r->pool, s->len);
+    if (p == NULL) {
+        s->len = 0;
+        return;
+    }
+
+    for (i = 0; i < s->len; i++) {
+        p[i] = (s->data[i] >= 0x20 && s->data[i] < 0x7f) ? s->data[i] : '?';
+    }
+
+    s->data = p;
 }

@@ -26,11 +26,13 @@ static char *ngx_http_push_publish_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_push_history_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_push_message_size(ngx_conf_t *cf, void *post,
+    void *data);
 static ngx_int_t ngx_http_push_publish_handler(ngx_http_request_t *r);
 
 
-static ngx_conf_num_bounds_t  ngx_http_push_message_bounds = {
-    ngx_conf_check_num_bounds, 1, NGX_HTTP_PUSH_MAX_MESSAGE
+static ngx_conf_post_t  ngx_http_push_message_size_post = {
+    ngx_http_push_message_size
 };
 
 
@@ -55,7 +57,7 @@ static ngx_command_t  ngx_http_push_publish_commands[] = {
       ngx_conf_set_size_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_push_publish_conf_t, max_size),
-      &ngx_http_push_message_bounds },
+      &ngx_http_push_message_size_post },
 
     { ngx_string("push_backlog"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
@@ -284,7 +286,11 @@ ngx_http_push_history_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             }
 
             rules->max_size = size;
-            continue;
+
+            /* the last one */
+
+            return (i + 1 == cf->args->nelts)
+                   ? NGX_CONF_OK : ngx_http_push_bad_value(cf, &value[i + 1]);
         }
 
         if (i == 3) {
@@ -303,6 +309,19 @@ ngx_http_push_history_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
 
         rules->ttl = n;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_push_message_size(ngx_conf_t *cf, void *post, void *data)
+{
+    size_t *size = data;
+
+    if (*size == 0 || *size > NGX_HTTP_PUSH_MAX_MESSAGE) {
+        return "must be between 1 and 64m";
     }
 
     return NGX_CONF_OK;

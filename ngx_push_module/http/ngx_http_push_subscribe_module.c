@@ -67,7 +67,7 @@ static ngx_command_t  ngx_http_push_subscribe_commands[] = {
 
     { ngx_string("push_format"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_push_enum_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_push_subscribe_conf_t, format),
       ngx_http_push_formats },
@@ -95,7 +95,7 @@ static ngx_command_t  ngx_http_push_subscribe_commands[] = {
 
     { ngx_string("push_slow_reader"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_push_enum_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_push_subscribe_conf_t, slow_reader),
       ngx_http_push_slow_readers },

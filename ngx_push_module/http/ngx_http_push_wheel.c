@@ -45,6 +45,7 @@ ngx_http_push_wheel_init(ngx_cycle_t *cycle)
     ngx_http_push_wheel_now = ngx_http_push_seconds();
 
     ngx_http_push_wheel.handler = ngx_http_push_wheel_tick;
+    ngx_http_push_wheel.data = cycle;
     ngx_http_push_wheel.log = cycle->log;
     ngx_http_push_wheel.cancelable = 1;
 

@@ -162,17 +162,17 @@ test_run(ngx_uint_t run)
         turn(one);
         break;
     case 1:
-        ngx_push_hub_leave(&lost_readers[0].s);
         lost_readers[0].here = 0;
         lost_readers[0].lost = 1;
+        ngx_push_hub_leave(&lost_readers[0].s);
         break;
     case 2:
         core_publish(two, "a", NULL);
         break;
     case 3:
-        ngx_push_hub_leave(&lost_readers[1].s);
         lost_readers[1].here = 0;
         lost_readers[1].lost = 1;
+        ngx_push_hub_leave(&lost_readers[1].s);
         join(two, &lost_readers[1]);
         ngx_push_hub_resume(&lost_readers[1].s);
         break;

@@ -308,6 +308,20 @@ crash_dead(void)
 }
 
 
+static void
+crash_broken(void)
+{
+    ngx_push_block_t  *b;
+
+    crash_joined();
+
+    b = ngx_push_ptr(crash_zone->sh, crash_zone->sh->arena.first);
+    b->tag ^= 1;
+
+    crash_zone->sh->writer = 1;
+}
+
+
 /* what is cut short */
 
 static void
@@ -538,6 +552,7 @@ static crash_case_t  crash_cases[] = {
     { "sweep", crash_dead, crash_tick, "", "", 0, 0 },
     { "stop", crash_unread, crash_stop, "", "", 0, 0 },
     { "start", crash_some, crash_start, "", "", 0, 0 },
+    { "reset", crash_broken, crash_recover, "", "", 0, 0 },
 };
 
 
@@ -863,6 +878,43 @@ crash_run(void (*work)(void), ngx_uint_t n)
 }
 
 
+/* a row of blocks that is broken: all is lost, and all are told */
+
+static void
+crash_check_reset(void)
+{
+    ngx_uint_t  i;
+
+    ngx_push_zone_lock(crash_a);
+    ngx_push_zone_unlock(crash_a);
+
+    crash_need(core_check(crash_zone), "%s", core_why);
+    crash_need(crash_zone->sh->generation > 0, "the zone was not reset");
+    crash_need(core_free_units(crash_zone->sh) == crash_units,
+               "%u units free of %u", core_free_units(crash_zone->sh),
+               crash_units);
+
+    crash_pump(crash_a);
+    ngx_push_zone_tick(crash_a);
+
+    for (i = 0; i < CRASH_READERS; i++) {
+        crash_need(crash_readers[i].closed == NGX_PUSH_LOST,
+                   "a reader of %s is not told", crash_readers[i].channel);
+    }
+
+    for (i = 0; i < CRASH_CHANNELS; i++) {
+        crash_need(core_publish(crash_a, crash_channels[i].name, NULL)
+                   == NGX_PUSH_CREATED, "publish");
+        crash_need(core_target.id.seq == 1
+                   && core_target.id.epoch != crash_channels[i].epoch,
+                   "a life goes on");
+    }
+
+    crash_need(core_check(crash_zone), "after publishing: %s", core_why);
+    _exit(0);
+}
+
+
 static int
 crash_checked(ngx_uint_t lost)
 {
@@ -877,6 +929,11 @@ crash_checked(ngx_uint_t lost)
 
     if (pid == 0) {
         alarm(10);
+
+        if (crash_case->work == crash_recover) {
+            crash_check_reset();
+        }
+
         crash_check(lost);
     }
 
@@ -1023,7 +1080,7 @@ main(void)
     core_init();
     core_seed();
 
-    unit_log.log_level = NGX_LOG_ALERT;
+    unit_log.log_level = NGX_LOG_EMERG;
 
     crash_note = mmap(NULL, sizeof(crash_note_t), PROT_READ|PROT_WRITE,
                       MAP_ANON|MAP_SHARED, -1, 0);

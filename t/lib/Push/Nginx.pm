@@ -380,12 +380,13 @@ sub _children {
     for my $pid (grep { /\A\d+\z/ } readdir $proc) {
         my $stat = _slurp("/proc/$pid/stat") // next;
         my ($state, $ppid) = $stat =~ /\) (\S) (\d+)/ or next;
+        my ($start) = $stat =~ /\) (?:\S+ ){19}(\d+)/;
 
         next unless $ppid == $self->{pid} && $state ne 'Z';
 
         my $title = (_slurp("/proc/$pid/cmdline") // '') =~ s/[\0 ]+\z//r;
 
-        $self->{pids}{$pid} = 1;
+        $self->{pids}{$pid} = $start;
         push @pids, $pid if $title =~ $name;
     }
 
@@ -408,7 +409,23 @@ sub workers     { $_[0]->_children(qr/\Anginx: worker process\z/) }
 sub old_workers { $_[0]->_children(qr/\Anginx: worker process is shutting/) }
 
 
-sub _alive { return (_slurp("/proc/$_[0]/stat") // '') =~ /\) [^Z]/ }
+# whether the process runs; one that began at another time is not the same
+
+sub _alive {
+    my ($pid, $start) = @_;
+    my $stat = _slurp("/proc/$pid/stat") // '';
+
+    return 0 unless $stat =~ /\) [^Z] (?:\S+ ){18}(\d+)/;
+    return !defined $start || $start == $1;
+}
+
+
+# those of its processes that run
+
+sub _running {
+    my ($self) = @_;
+    return grep { _alive($_, $self->{pids}{$_}) } keys %{ $self->{pids} };
+}
 
 
 # Reload, and wait until a new generation of workers stands and no worker of
@@ -501,14 +518,14 @@ sub stop {
 
     my $gone = Push::Client->run_until(sub {
         $self->{exited} ||= waitpid($pid, WNOHANG) != 0;
-        return $self->{exited} && !grep { _alive($_) } keys %{ $self->{pids} };
+        return $self->{exited} && !$self->_running;
     }, $timeout // 60, 'the end of NGINX');
 
     unless ($gone) {
         Test::More::diag(map { "  $_ " . (_slurp("/proc/$_/cmdline") // '')
                                . "\n" }
-                         grep { _alive($_) } $pid, keys %{ $self->{pids} });
-        kill KILL => $pid, keys %{ $self->{pids} };
+                         $pid, $self->_running);
+        kill KILL => $pid, $self->_running;
         waitpid $pid, 0;
     }
 

@@ -66,7 +66,7 @@ sub ways_nginx {
 
 
 # for_ways($n, sub { ... }, not => 'http2', only => 'tls'): a channel of its
-# own for each, and a subtest
+# own for each, and a subtest; "not" may be several
 
 sub for_ways {
     my ($n, $code, %opt) = @_;
@@ -82,9 +82,13 @@ sub for_ways {
 sub all_ways {
     my ($n, %opt) = @_;
 
+    my @not = ref $opt{not} ? @{ $opt{not} } : $opt{not} // ();
+    my @only = $opt{only} // ();
+
     return map { bless { %$_, nginx => $n, channel => 'way' . ++$channels } }
-           grep { !($opt{not} && $_->{$opt{not}})
-                  && !($opt{only} && !$_->{$opt{only}}) } @ways;
+           grep { my $w = $_;
+                  !(grep { $w->{$_} } @not) && !(grep { !$w->{$_} } @only) }
+           @ways;
 }
 
 
