@@ -49,8 +49,9 @@ for (['eventsource-node.js', part => 'eventsource'],
     node_ok($script, port => $n->port, pid => $n->pid, %args);
 
     for my $reason (qw(ended deleted)) {
-        is_deeply([ $n->access_log =~ m{"GET /sub\?channel=$reason \S+" (\d+)}g ],
-                  [200, 204], "$script: $reason: came back once, and no more");
+        my $line = qr{"GET /sub\?channel=$reason \S+" (\d+)};
+        is_deeply([ $n->access_log =~ /$line/g ], [200, 204],
+                  "$script: $reason: came back once, and no more");
     }
 }
 

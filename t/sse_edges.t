@@ -47,7 +47,8 @@ my $locations = <<'E2';
                         push_subscribe $arg_channel; }
     location = /ssi { ssi on; ssi_types *; default_type text/plain;
                       return 200 '<!--# include virtual="/sub?channel=a" -->'; }
-    location = /auth { auth_request /sub?channel=a; return 200 in; }
+    location = /ask { push_subscribe a; }
+    location = /auth { auth_request /ask; root html; try_files /f =404; }
     location = /log {
         access_log logs/push.log push;
         push_subscribe $arg_channel;
@@ -98,7 +99,7 @@ for_workers(1, 4, sub {
         $c->wait_subscribed;
 
         is($c->header('content-encoding'), undef, 'no encoding');
-        is($c->header('content-type'), 'text/event-stream', 'no charset');
+        like($c->header('content-type'), qr{\Atext/event-stream\b}, 'type');
         is($c->header('vary'), 'Origin, Accept', 'Vary');
 
         my $id = publish($channel, "e data: <!--# echo -->\xd0\x96");
@@ -136,8 +137,8 @@ for_workers(1, 4, sub {
         $c->wait_messages(1);
         $c->close;
 
-        ok($n->wait_log(qr/\[info\].*push: sse subscriber of "$channel" left
-                           \ after\ \d+\ s,\ last\ id\ $id/x), 'its end is a line');
+        ok($n->wait_log(qr/\[info\].*push: sse .* "$channel" left .*id $id/),
+           'its end is a line');
 
         $log .= "/log?channel=$channel 200 $channel $id sse\n" if $way->is_kept;
         ok(wait_for(sub { $n->read_file('logs/push.log') eq $log }),
@@ -211,11 +212,16 @@ $n = ways_nginx(locations => $locations, http => $http, workers => 2);
     is(subscribers('a'), 0, 'nobody subscribes');
 }
 
-# poll and select tell again and again what was not heeded
+# a reader that stops and goes on; poll, where it is built in, tells again and
+# again what was not heeded
 
-for my $method (qw(epoll poll select)) {
-    my $m = ways_nginx(locations => $locations, http => $http, workers => 1,
-                       events => "use $method; worker_connections 512;");
+for my $method (qw(epoll poll)) {
+    my %opt = (locations => $locations, http => $http, workers => 1,
+               events => "use $method; worker_connections 512;");
+
+    next unless Push::Nginx->check(events => $opt{events});
+
+    my $m = ways_nginx(%opt);
 
     for_ways($m, sub {
         my ($way, $channel) = @_;

@@ -9,6 +9,8 @@ const { launch } = require('./chromium.js');
 const { Server } = require('./server.js');
 
 
+const ORDER = 'every number arrived once, in order\\.$';
+
 let page, server, folder;
 
 const text = id => page.locator('#' + id).innerText();
@@ -146,7 +148,8 @@ async function reloads() {
         return n > 0 && /complete/.test(await text('verdict'));
     }, 'a verdict');
     await page.click('#steady');
-    await becomes('verdict', /^1–\d+ complete, over a reconnect: every number arrived once, in order\.$/);
+    await becomes('verdict', new RegExp('^1–\\d+ complete, over a reconnect: '
+                                        + ORDER));
     is(await page.locator('#verdict').getAttribute('data-verdict'), 'done',
        'complete over a reload');
     is(await text('gaps'), '0', 'without a gap');
@@ -157,7 +160,7 @@ async function reloads() {
 async function bursts() {
     await page.click('#burst');
     server.reload();
-    await becomes('verdict', /^1–100 complete.*: every number arrived once, in order\.$/);
+    await becomes('verdict', new RegExp('^1–100 complete.*: ' + ORDER));
     is(await page.locator('#cells .here').count(), 100, 'a burst in a reload');
     await becomes('reconnects', '2');
     await shot('3-burst');

@@ -148,7 +148,8 @@ main(async ({ port, listed, unlisted, pid }) => {
     const source = await Source.open(page, server.url + '/user',
                                      { options: { withCredentials: true } });
 
-    ok(await source.until(refused, 'a refusal'), 'an origin that is not listed');
+    ok(await source.until(refused, 'a refusal'),
+       'an origin that is not listed');
 
     /* a sandboxed frame has the origin "null" */
 

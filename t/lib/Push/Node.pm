@@ -40,7 +40,7 @@ sub node_ok {
                 Test::More::ok($1 eq 'ok', $2);
 
             } elsif ($_ ne 'done') {
-                /\A# / ? Test::More::diag($_ =~ s/\A# //r) : Test::More::note($_);
+                /\A# (.*)/ ? Test::More::diag($1) : Test::More::note($_);
             }
         }
 
