@@ -448,6 +448,30 @@ subtest 'HTTP/2' => sub {
          qr{\AHTTP/2 200 .*"subscribers":}s, 'DELETE');
 };
 
+subtest 'megabytes' => sub {
+    my $url = 'http://127.0.0.1:' . $n->port;
+    my $body = noise(100_000) x 50;
+
+    $n->write_file('large', $body);
+
+    for my $path (qw(/pub /file)) {
+        my $r = curl('-H', 'Content-Type: application/octet-stream', '-H',
+                     'Push-End: true', '-H', 'Expect: 100-continue',
+                     '--data-binary', '@' . $n->prefix . '/large',
+                     "$url$path?channel=large");
+        like($r->{out}, qr/"id":"/, "$path: published");
+
+        # sealed: the stream ends by itself
+
+        $r = curl('-N', "$url/sub?channel=large&since=earliest");
+        my @data = $r->{out} =~ /^data: ([A-Za-z0-9+\/=]{100,})$/mg;
+        is(scalar @data, 1, "$path: one message");
+        ok($data[0] eq encode_base64($body, ''), "$path: 5,000,000 bytes");
+
+        $n->delete('/pub?channel=large');
+    }
+};
+
 subtest 'as a subrequest' => sub {
     for my $body ('seen by both', 'a long one ' x 1000, '') {
         my $before = (info('copy')->json // {})->{messages} // 0;

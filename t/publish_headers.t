@@ -363,6 +363,10 @@ for_workers(1, 4, sub {
         $n->delete('/pub?channel=match');
         is(publish('match', 'x', 'If-Match' => $last)->status, 412,
            'an id of a former life');
+        my $again = publish('match', 'x')->json->{id};
+        is($again =~ s/.*-//r, $first =~ s/.*-//r, 'the same number');
+        is(publish('match', 'x', 'If-Match' => $first)->status, 412,
+           'is not the same id');
 
         refused(publish('never', 'x', 'If-Match' => $_), 'If-Match is not',
                 "If-Match \"$_\"")

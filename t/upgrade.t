@@ -170,7 +170,9 @@ part 'another NGINX: SIGUSR2, then QUIT to the old one' => sub {
 
     # NGINX heeds the signal only if it was left by its parent
 
+    my $user = $> ? '' : 'user root;';
     my $n = nginx(start => 0, conf => <<"E" . conf('2s') . '}');
+$user
 load_module $Push::Nginx::module;
 worker_processes 2;
 pid logs/nginx.pid;

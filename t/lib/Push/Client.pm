@@ -88,9 +88,13 @@ sub _connect {
 
     require IO::Socket::SSL;
 
+    # one context for all: to make one takes longer than a handshake
+    our $context //= IO::Socket::SSL::SSL_Context->new(SSL_verify_mode => 0);
+
     return IO::Socket::SSL->start_SSL($fh, Timeout => 20,
-        SSL_verify_mode => 0, SSL_hostname => 'localhost',
-        ref $opt->{tls} ? %{ $opt->{tls} } : ())
+        SSL_hostname => 'localhost',
+        ref $opt->{tls} ? (SSL_verify_mode => 0, %{ $opt->{tls} })
+                        : (SSL_reuse_ctx => $context))
         || die "TLS: $IO::Socket::SSL::SSL_ERROR";
 }
 
