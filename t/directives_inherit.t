@@ -172,7 +172,8 @@ E
     $_->wait_subscribed for @c;
     my @retry = sort { $a <=> $b } map { $_->retry } @c;
 
-    ok($retry[0] >= 1000 && $retry[-1] <= 5000, "push_retry 1s 5s: @retry[0, -1]");
+    ok($retry[0] >= 1000 && $retry[-1] <= 5000,
+       "push_retry 1s 5s: @retry[0, -1]");
     ok($retry[0] < $retry[-1], 'at random');
 
     $n->publish('/pub?channel=a', 'next');

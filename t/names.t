@@ -222,7 +222,8 @@ for_workers(1, 4, sub {
         named('/pub?channel=a,%61,a', 'a');
         named('/ch/a,b', 'a|b');
         named('/ch/a%2Cb', 'a|b');
-        named('/header', 'a|b', 'a header', headers => { 'X-Channel' => 'a,b' });
+        named('/header', 'a|b', 'a header',
+              headers => { 'X-Channel' => 'a,b' });
         named('/fixed?channel=x,news:1', 'two words|news:1|x');
 
         # elsewhere a comma is no way into another channel

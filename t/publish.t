@@ -24,6 +24,13 @@ my $conf = <<'E';
             push_subscribe $arg_channel;
         }
 
+        location = /readers {
+            limit_except GET { allow 127.0.0.2; deny all; }
+            push_publish $arg_channel;
+            push_subscribe $arg_channel;
+            push_history 1;
+        }
+
         location = /three { push_publish one "two" $arg_channel; }
         location = /small {
             push_publish $arg_channel;
@@ -425,6 +432,29 @@ for_workers(1, 2, 4, sub {
         ok($c->event('push.closed'), 'and the subscriber is told');
     };
 });
+
+subtest 'limit_except: who may publish where all may subscribe' => sub {
+    $n = nginx(conf => $conf);
+    $n->write_file('nobody', '');
+
+    is($n->publish('/readers?channel=r', 'x')->status, 403, 'not from here');
+    is($n->http($_ => '/readers?channel=r')->status, 403, $_)
+        for qw(PUT DELETE);
+
+    my $c = $n->sse('/readers?channel=r');
+    $c->wait_subscribed;
+
+    for my $i (1 .. 3) {
+        is($n->publish('/readers?channel=r', "m$i", source => '127.0.0.2')
+               ->status, 201, 'but from there');
+    }
+
+    $c->wait_messages(3);
+    is_deeply($c->data, [qw(m1 m2 m3)], 'all may subscribe');
+    is(info('r')->json->{messages}, 1, 'with the rules of the location');
+    is($n->http(DELETE => '/readers?channel=r', source => '127.0.0.2')->status,
+       200, 'DELETE');
+};
 
 subtest 'a zone that is full' => sub {
     $n = nginx(conf => <<'E');

@@ -56,6 +56,23 @@ my $conf = <<'E';
             push_publish main;
         }
         location = /copy { internal; push_publish copy; }
+
+        location /app { proxy_pass http://127.0.0.1:%%PORT3%%; }
+        location = /app-tiny {
+            client_body_buffer_size 16;
+            proxy_pass http://127.0.0.1:%%PORT3%%;
+        }
+        location @publish { push_publish app; }
+        location = /info { internal; push_publish app; }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT3%%;
+        location / { add_header X-Accel-Redirect @publish; return 200; }
+        location = /app/info {
+            add_header X-Accel-Redirect /info;
+            return 200;
+        }
     }
 E
 
@@ -485,6 +502,23 @@ subtest 'as a subrequest' => sub {
     }
 
     is($n->get('/copy')->status, 404, 'not from outside');
+};
+
+subtest 'handed over by an application' => sub {
+    for my $path (qw(/app /app-tiny)) {
+        for my $body ('short', 'a long one ' x 1000, '') {
+            my $r = $n->publish("$path", $body, headers =>
+                                { 'Push-Event' => 'handed' });
+
+            is($r->status, 201, "$path: published");
+            is($r->json->{channel}, 'app', 'there');
+            is(last_body('app'), $body, 'the same body');
+        }
+    }
+
+    my $r = $n->get('/app/info');
+    is($r->status, 200, 'GET');
+    is($r->json->{messages}, 6, 'count');
 };
 
 subtest 'no file is left' => sub {

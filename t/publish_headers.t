@@ -335,7 +335,8 @@ for_workers(1, 4, sub {
 
         for my $value ($first, "\"$first\"") {
             my $last = info('match')->{id};
-            my $r = publish('match', 'x', 'If-Match' => $value =~ s/\Q$first/$last/r);
+            my $r = publish('match', 'x',
+                            'If-Match' => $value =~ s/\Q$first/$last/r);
             is($r->status, 201, "holds: $value");
         }
 

@@ -63,7 +63,9 @@ my $conf = <<'E';
         location = /who { internal; return 204; }
         location = /mirrored { mirror /copy; push_publish main; }
         location = /copy { internal; push_publish copy1 copy2; }
-        location = /plain { return 200 "[$push_id$push_transport$push_user]\n"; }
+        location = /plain {
+            return 200 "[$push_id$push_transport$push_user]\n";
+        }
     }
 E
 

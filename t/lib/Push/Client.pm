@@ -50,8 +50,8 @@ sub new {
 
     $self->{fh} = $self->_connect($opt{host} // '127.0.0.1', $port, \%opt);
     $self->{fd} = fileno $self->{fh};
-    $self->_write($opt{request} // $self->_request($path, \%opt));
     $self->{fh}->blocking(0);
+    $self->_write($opt{request} // $self->_request($path, \%opt));
 
     weaken(my $weak = $self);
     $self->{io} = EV::io($self->{fd}, EV::READ, sub { $weak->_readable });
@@ -124,13 +124,24 @@ sub _request {
 }
 
 
+# all of it; a server that does not read for half a minute has failed
+
 sub _write {
     my ($self, $bytes) = @_;
 
     while (length $bytes) {
         my $n = $self->{fh}->syswrite($bytes);
-        return unless defined $n;
-        substr $bytes, 0, $n, '';
+
+        if (defined $n) {
+            substr $bytes, 0, $n, '';
+            next;
+        }
+
+        return unless $! == EAGAIN || $! == EWOULDBLOCK || $! == EINTR;
+
+        vec(my $fds = '', $self->{fd}, 1) = 1;
+        select(undef, $fds, undef, 30)
+            or die "$self->{path}: the server does not read";
     }
 }
 
@@ -340,9 +351,7 @@ sub reset {
 sub send {
     my ($self, $bytes) = @_;
 
-    $self->{fh}->blocking(1);
     $self->_write($bytes);
-    $self->{fh}->blocking(0);
 }
 
 sub DESTROY {

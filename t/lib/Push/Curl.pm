@@ -126,5 +126,8 @@ sub close {
 
 sub reset { $_[0]->close }
 
+sub pause  { kill STOP => $_[0]{command}->pid }
+sub resume { kill CONT => $_[0]{command}->pid }
+
 
 1;

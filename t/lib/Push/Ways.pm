@@ -3,7 +3,8 @@ package Push::Ways;
 # The ways by which a stream reaches a client: each is a server of the same
 # NGINX with the same locations, and one test goes through all of them.
 #
-#   my $n = ways_nginx(locations => '...', http => '...', workers => 2);
+#   my $n = ways_nginx(locations => '...', http => '...', workers => 2,
+#                      listen => 'sndbuf=8k');
 #
 #   for_ways($n, sub {
 #       my ($way, $channel) = @_;
@@ -44,12 +45,14 @@ sub ways_nginx {
 
     my $locations = delete $opt{locations};
     my $http = delete $opt{http} // '';
+    my $with = delete $opt{listen} // '';
     my $tls = 'ssl_certificate %%CERT%%; ssl_certificate_key %%KEY%%;';
 
     my $conf = $http;
 
     for my $port (1 .. 6) {
-        my $listen = "127.0.0.1:%%PORT$port%%" . (' ssl') x ($port =~ /[346]/);
+        my $listen = "127.0.0.1:%%PORT$port%% $with"
+                     . ' ssl' x ($port =~ /[346]/);
 
         $listen = $port > 4 ? Push::Nginx::listen_http2($listen)
                             : "listen $listen;";
