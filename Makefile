@@ -109,6 +109,9 @@ $(B)/source/nginx:
 	    > $(@D)/log 2>&1 || { cat $(@D)/log; exit 1; }
 
 
+$(B)/source/nginx/%: | $(B)/source/nginx ;
+
+
 # unit tests and fuzzers: our objects, NGINX's own, no server
 
 U      = $(B)/unit

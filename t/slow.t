@@ -63,7 +63,6 @@ sub memory {
 sub holes {
     my ($c, $ids, $from, $to) = @_;
     my $next = $from;
-    my $gaps = 0;
 
     for my $e (@{ $c->events }) {
 
@@ -78,7 +77,6 @@ sub holes {
             return 'gap of nothing' if !defined $at || $at < $next;
 
             $next = $at + 1;
-            $gaps++;
 
         } elsif ($e->{event} eq 'message') {
             my ($i) = $e->{data} =~ /\A(\d+)/;
@@ -89,8 +87,7 @@ sub holes {
         }
     }
 
-    return "ends at $next" if $next != $to + 1;
-    return $gaps ? undef : undef;
+    return $next == $to + 1 ? undef : "ends at $next";
 }
 
 
@@ -311,23 +308,26 @@ SKIP: {
     skip 'memory of an instrumented build', 1 if $asan;
 
     my $m = nginx_of(workers => 1);
-    my $keep = Push::HTTP->new($m->port);
     my @c = map { $_->sse('/sub?channel=long', keep => 0) }
             all_ways($m, only => 'kept');
 
     $_->wait_subscribed for @c;
 
     my $send = sub {
-        $keep->request(POST => '/pub?channel=long', body => $_ . 'x' x 500)
-            for 1 .. $_[0];
+        our $sent += 500;
+
+        # NGINX ends a connection after keepalive_requests, 1000 of them
+
+        my $keep = Push::HTTP->new($m->port);
+        $keep->request(POST => '/many?channel=long', body => 'x' x 500)
+            for 1 .. 500;
+        $_->wait_messages($sent) for @c;
     };
 
-    $send->(500);
-    $_->wait_messages(500) for @c;
+    $send->();
     my $before = memory($m);
 
-    $send->(2500);
-    $_->wait_messages(3000) for @c;
+    $send->() for 1 .. 4;
     cmp_ok(memory($m) - $before, '<', 300_000, 'no growth');
 }
 

@@ -170,9 +170,13 @@ part 'another NGINX: SIGUSR2, then QUIT to the old one' => sub {
 
     # NGINX heeds the signal only if it was left by its parent
 
-    my $user = $> ? '' : 'user root;';
+    my $more = $> ? '' : 'user root;';
+
+    # and hands on only what is named
+    $more .= "env ${_}_OPTIONS;" for qw(ASAN UBSAN LSAN);
+
     my $n = nginx(start => 0, conf => <<"E" . conf('2s') . '}');
-$user
+$more
 load_module $Push::Nginx::module;
 worker_processes 2;
 pid logs/nginx.pid;

@@ -292,7 +292,7 @@ ngx_http_push_client_due(ngx_http_push_client_t *client)
 void
 ngx_http_push_client_schedule(ngx_http_push_client_t *client)
 {
-    uint32_t                         due;
+    uint32_t                         due, next;
     ngx_http_push_subscribe_conf_t  *conf;
 
     conf = client->conf;
@@ -301,12 +301,12 @@ ngx_http_push_client_schedule(ngx_http_push_client_t *client)
                        : ngx_http_push_seconds() + NGX_HTTP_PUSH_FAR;
 
     if (client->blocked) {
-        due = ngx_http_push_sooner(due, client->progress
-                                   + ngx_http_push_at_least(conf->send_timeout));
+        next = client->progress + ngx_http_push_at_least(conf->send_timeout);
+        due = ngx_http_push_sooner(due, next);
 
     } else if (conf->heartbeat) {
-        due = ngx_http_push_sooner(due, client->written
-                                   + ngx_http_push_at_most(conf->heartbeat));
+        next = client->written + ngx_http_push_at_most(conf->heartbeat);
+        due = ngx_http_push_sooner(due, next);
     }
 
     client->due = due;
