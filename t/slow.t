@@ -161,59 +161,73 @@ for_workers(1, 4, sub {
 
 my $n = nginx_of(workers => 2);
 
-# a stop in the middle of a message
+# a stop in the middle of a message, by all at the same time
 
-for_ways($n, sub {
-    my ($way, $channel) = @_;
-
-    my $c = $way->sse("/beat?channel=$channel", rcvbuf => 4096);
-    $c->wait_subscribed;
-    $c->pause;
-
+{
+    my @ways = all_ways($n);
+    my @c = map { $_->sse('/beat?channel=' . $_->channel, rcvbuf => 4096) }
+            @ways;
     my @want = map { "$_ " . join '', map { chr 97 + $_ % 26 } 1 .. 65_000 }
                1 .. 3;
-    publish($n, $channel, $_, path => '/many') for @want;
 
+    my $all = sub {
+        for my $way (@ways) {
+            publish($n, $way->channel, $_, path => '/many') for @_;
+        }
+    };
+    my $exact = sub {
+        my ($i, $what) = @_;
+        my $got = join ' ', @{ $c[$i]->data };
+        ok($got eq "@want", $ways[$i]->name . ": $what");
+    };
+
+    $_->wait_subscribed for @c;
+    $_->pause for @c;
+    $all->(@want);
     run_for(1.2);
 
-    $c->resume;
-    $c->wait_messages(1);
+    $_->resume for @c;
+    $_->wait_messages(1) for @c;
     push @want, 'between';
-    publish($n, $channel, $want[-1], path => '/many');
+    $all->('between');
 
-    $c->wait_messages(4);
-    ok("@{ $c->data }" eq "@want", 'exact');
-    is($c->event('push.gap'), undef, 'no gap');
-    is_deeply($c->unknown, [], 'nothing in between');
-    ok(!$c->{bad}, 'framing');
+    for my $i (0 .. $#c) {
+        $c[$i]->wait_messages(4);
+        $exact->($i, 'exact');
+        is($c[$i]->event('push.gap'), undef, 'no gap');
+        is_deeply($c[$i]->unknown, [], 'nothing in between');
+        ok(!$c[$i]{bad}, 'framing');
+    }
 
     # once more: what was held back is forgotten
 
-    $c->pause;
+    $_->pause for @c;
     push @want, 'z' x 65_000, 'after';
-    publish($n, $channel, $_, path => '/many') for @want[-2, -1];
+    $all->(@want[-2, -1]);
     run_for(0.1);
-    $c->resume;
-    $c->wait_messages(6);
-    ok("@{ $c->data }" eq "@want", 'exact again');
+    $_->resume for @c;
+    $_->wait_messages(6) for @c;
+    $exact->($_, 'exact again') for 0 .. $#c;
 
     # stopped, and the channel is deleted
 
-    $c->pause;
-    push @want, 'y' x 65_000;
-    publish($n, $channel, $want[-1], path => '/many');
+    $_->pause for @c;
+    $all->('y' x 65_000);
     run_for(0.1);
-    $n->delete("/pub?channel=$channel");
+    $n->delete('/pub?channel=' . $_->channel) for @ways;
     run_for(0.1);
-    $c->resume;
-    $c->wait_closed;
 
-    is($c->closed, 'clean', 'a proper end');
-    is($c->events->[-1]{event}, 'push.closed', 'with the last word');
-    my $all = $c->data;
-    pop @want if @$all < @want;
-    ok("@$all" eq "@want", 'behind a whole message');
-});
+    for my $i (0 .. $#c) {
+        $c[$i]->resume;
+        $c[$i]->wait_closed;
+
+        is($c[$i]->closed, 'clean', $ways[$i]->name . ': a proper end');
+        is($c[$i]->events->[-1]{event}, 'push.closed', 'with the last word');
+
+        my @data = @{ $c[$i]->data };
+        ok(@data == 6 || $data[6] eq 'y' x 65_000, 'behind a whole message');
+    }
+}
 
 # overrun, or closed
 

@@ -36,6 +36,7 @@ $SIG{CHLD} = 'DEFAULT';
 #   request   the bytes to send instead of a request made of the above
 #   on_data   called with the client when something has come
 #   paused    do not read yet
+#   reads     at most so many in one turn, 16
 
 sub new {
     my ($class, $port, $path, %opt) = @_;
@@ -170,7 +171,8 @@ sub _readable {
         $self->_parse;
 
         # a busy stream must not keep the others from being read
-        last if $n < 65536 && !$self->{opt}{tls} || ++$again == 16;
+        last if $n < 65536 && !$self->{opt}{tls}
+                || ++$again >= ($self->{opt}{reads} // 16);
     }
 
     $self->{on_data}->($self) if $self->{on_data};

@@ -47,9 +47,12 @@ sub code {
     my ($self) = @_;
 
     unless (defined $self->{code}) {
+        my $pid = waitpid $self->{pid}, WNOHANG;
 
-        if (waitpid($self->{pid}, WNOHANG) == $self->{pid}) {
-            $self->{code} = $? & 127 ? 128 + ($? & 127) : $? >> 8;
+        if ($pid) {
+            # -1: it was waited for by stop_all()
+            $self->{code} = $pid == -1 ? 255
+                            : $? & 127 ? 128 + ($? & 127) : $? >> 8;
             delete $running{$self->{pid}};
         }
     }

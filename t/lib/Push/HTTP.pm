@@ -62,7 +62,9 @@ sub request {
 
     my %all = (%{ $self->{opt} }, %opt, method => $method);
 
-    if ($r && !$r->closed && $r->ended) {
+    if ($r && !$r->closed && $r->ended
+        && ($r->header('connection') // '') ne 'close')
+    {
         $r = $self->{r} = $r->again($path, %all);
 
     } else {
