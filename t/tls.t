@@ -27,7 +27,7 @@ my $conf = <<'E2';
         location = /sub { push_subscribe $arg_channel; }
         location = /kept { push_hibernate off; push_subscribe $arg_channel; }
         location = /beat { push_heartbeat 1s; push_subscribe $arg_channel; }
-        location = /timeout { send_timeout 1s; push_subscribe $arg_channel; }
+        location = /timeout { send_timeout 2s; push_subscribe $arg_channel; }
     }
 E2
 
@@ -180,12 +180,12 @@ $n = nginx(conf => $conf, workers => 1);
         $timer = EV::timer(0.25, 0, sub { $c->resume });
     };
 
-    my $body = body(250_000);
+    my $body = body(400_000);
 
     publish('now', $body);
     $c->wait_messages(1);
 
-    cmp_ok(EV::time - $c->{opened}, '>', 2.5, 'longer than send_timeout');
+    cmp_ok(EV::time - $c->{opened}, '>', 4, 'longer than send_timeout');
     ok(@{ $c->data } && $c->data->[0] eq $body, 'whole');
     is($c->closed, undef, 'and it stays');
     $c->{on_data} = undef;
