@@ -183,7 +183,8 @@ $(filter-out $(U)/codec_% $(U)/crash_%,$(UNITS)): $(U)/%: t/unit/%.c \
 	@$(CLANG) $(UNIT_CFLAGS) $(SANITIZE) -o $@ $(filter %.c %.o,$^) $(UNIT_LIBS)
 
 $(FUZZERS): $(U)/fuzz/%: t/fuzz/%.c \
-    $(CODEC:ngx_push_module/%.c=$(U)/fuzz-obj/%.o) Makefile
+    $(CODEC:ngx_push_module/%.c=$(U)/fuzz-obj/%.o) \
+    $(U)/fuzz-obj/core/ngx_push_id.o Makefile
 	@mkdir -p $(@D)
 	@$(CLANG) $(UNIT_CFLAGS) $(SANITIZE) -fsanitize=fuzzer -o $@ \
 	    $(filter %.c %.o,$^) $(UNIT_LIBS)
