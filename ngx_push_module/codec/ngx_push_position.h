@@ -18,7 +18,7 @@
 
 
 /* the longest id that is looked at */
-#define NGX_PUSH_POSITION_ID_MAX  4096
+#define NGX_PUSH_POSITION_ID_MAX  5120
 
 /* more than any channel keeps: a larger "last:N" is this one */
 #define NGX_PUSH_POSITION_LAST_MAX  1000000000
