@@ -31,6 +31,8 @@
 #define NGX_PUSH_SEQ_LEN       14
 #define NGX_PUSH_ID_LEN        (NGX_PUSH_EPOCH_LEN + 1 + NGX_PUSH_SEQ_LEN)
 
+#define NGX_PUSH_BRIEF         0xffffffff
+
 #define NGX_PUSH_MAX_TARGETS   255
 #define NGX_PUSH_MAX_BATCH     64
 #define NGX_PUSH_BATCH_SIZE    (256 * 1024)
@@ -49,6 +51,7 @@
 #define NGX_PUSH_DELETED       2
 #define NGX_PUSH_ENDED         3
 #define NGX_PUSH_LOST          4
+#define NGX_PUSH_NOTHING       5             /* if it asks for it */
 
 /* how a join found its starting point */
 #define NGX_PUSH_COMPLETE      0
@@ -144,15 +147,26 @@ typedef struct {
 typedef enum {
     NGX_PUSH_AT_LATEST = 0,
     NGX_PUSH_AT_EARLIEST,
-    NGX_PUSH_AT_LAST,                        /* the newest "id.seq" */
+    NGX_PUSH_AT_LAST,                        /* the newest "n" */
     NGX_PUSH_AT_ID,
+    NGX_PUSH_AT_BEFORE,                      /* the newest "n" before "id" */
     NGX_PUSH_AT_LOST                         /* a position not understood */
 } ngx_push_at_e;
 
 
+/*
+ * A brief id has only the low NGX_PUSH_BRIEF bits of its epoch.  Where it is
+ * not known which of several ids is meant, "more" of them lie behind "ids",
+ * and that of this life of the channel is taken.
+ */
+
 typedef struct {
     ngx_push_at_e             at;
     ngx_push_id_t             id;
+    ngx_push_id_t            *ids;
+    ngx_uint_t                more;
+    ngx_uint_t                n;
+    unsigned                  brief:1;
 
     ngx_uint_t                found;         /* NGX_PUSH_COMPLETE, ... */
     ngx_push_id_t             start;
@@ -188,6 +202,9 @@ typedef struct {
  * NGX_OK: all of it is taken.  NGX_AGAIN: the subscription has set its
  * cursor to the last message that it has begun, and calls
  * ngx_push_hub_resume() when it can go on.  NGX_DONE: it has left.
+ *
+ * NGX_PUSH_NOTHING says once, to a subscription that asks for it, that it has
+ * all there is; a batch of messages that is "complete" says so too.
  */
 
 typedef ngx_int_t (*ngx_push_deliver_pt)(ngx_push_subscription_t *s,
@@ -201,6 +218,7 @@ struct ngx_push_subscription_s {
     uint64_t                  epoch;
     uint64_t                  cursor;
     uint64_t                  joined;        /* up to here it is a replay */
+    unsigned                  asking:1;      /* for NGX_PUSH_NOTHING */
 };
 
 
@@ -234,13 +252,14 @@ ngx_int_t ngx_push_channel_delete(ngx_push_zone_t *zone, ngx_str_t *name,
 /*
  * Joins a channel.  The subscription is counted at once and gets nothing
  * until ngx_push_hub_resume().  NGX_OK, NGX_DECLINED: the zone cannot hold
- * it, NGX_ERROR: no memory.
+ * it, NGX_ERROR: no memory.  A resume returns NGX_OK, or NGX_DONE if it has
+ * left, since the zone was lost.
  */
 
 ngx_push_hub_t *ngx_push_hub(ngx_push_zone_t *zone);
 ngx_int_t ngx_push_hub_join(ngx_push_hub_t *hub, ngx_push_subscription_t *s,
     ngx_str_t *name, ngx_push_start_t *start);
-void ngx_push_hub_resume(ngx_push_subscription_t *s);
+ngx_int_t ngx_push_hub_resume(ngx_push_subscription_t *s);
 void ngx_push_hub_leave(ngx_push_subscription_t *s);
 void ngx_push_hub_channel(ngx_push_subscription_t *s, ngx_str_t *name);
 

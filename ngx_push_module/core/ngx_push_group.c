@@ -76,7 +76,7 @@ ngx_push_hub_join(ngx_push_hub_t *hub, ngx_push_subscription_t *s,
 }
 
 
-void
+ngx_int_t
 ngx_push_hub_resume(ngx_push_subscription_t *s)
 {
     ngx_push_hub_t    *hub;
@@ -86,14 +86,15 @@ ngx_push_hub_resume(ngx_push_subscription_t *s)
     hub = g->hub;
 
     if (g->channel == NULL) {
-        (void) s->deliver(s, NULL, NGX_PUSH_LOST);
-        return;
+        return s->deliver(s, NULL, NGX_PUSH_LOST);
     }
 
     ngx_push_group_take_out(g, s);
     ngx_queue_insert_tail(&g->waiting, &s->queue);
 
     ngx_push_hub_queue_group(hub, g);
+
+    return NGX_OK;
 }
 
 
@@ -118,7 +119,7 @@ ngx_push_hub_leave(ngx_push_subscription_t *s)
         g->listener->subscribers--;
     }
 
-    if (g == hub->current) {
+    if (g->held) {
         return;
     }
 
@@ -324,6 +325,7 @@ ngx_push_group_create(ngx_push_hub_t *hub, ngx_push_channel_t *ch)
     g->listener = l;
     g->channel = ch;
     g->subscriptions = 0;
+    g->held = 0;
     g->queued = 0;
     g->low_known = 0;
     g->low = 0;

@@ -11,6 +11,12 @@
 #include "ngx_push_log.h"
 
 
+static uint64_t ngx_push_history_back(ngx_push_shared_t *sh,
+    ngx_push_channel_t *ch, uint64_t seq, ngx_uint_t n);
+static ngx_uint_t ngx_push_history_is_known(ngx_push_channel_t *ch,
+    ngx_push_start_t *start);
+static ngx_uint_t ngx_push_history_is_life(ngx_push_start_t *start,
+    uint64_t epoch);
 static ngx_uint_t ngx_push_history_is_read(ngx_push_shared_t *sh,
     ngx_push_channel_t *ch, uint64_t seq);
 static void ngx_push_history_link(ngx_push_shared_t *sh,
@@ -136,8 +142,7 @@ void
 ngx_push_history_start(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
     ngx_push_start_t *start)
 {
-    uint64_t    floor, seq;
-    ngx_uint_t  i, n;
+    uint64_t  floor;
 
     floor = ngx_max(ch->floor, ch->trimmed);
 
@@ -158,24 +163,25 @@ ngx_push_history_start(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
         break;
 
     case NGX_PUSH_AT_LAST:
-        n = start->id.seq;
-        seq = ch->last;
+        start->start.seq = ngx_push_history_back(sh, ch, ch->last, start->n);
+        break;
 
-        for (i = ch->log.n; i > ch->log.behind && n; i--) {
-            if (ngx_push_log_at(sh, &ch->log, i - 1)->flags
-                & NGX_PUSH_MESSAGE_KEPT)
-            {
-                seq = ngx_push_log_at(sh, &ch->log, i - 1)->seq - 1;
-                n--;
-            }
+    case NGX_PUSH_AT_BEFORE:
+
+        if (!ngx_push_history_is_known(ch, start)) {
+            start->found = NGX_PUSH_UNKNOWN;
+            start->id = start->start;
+            start->id.seq++;
         }
 
-        start->start.seq = n ? floor : ngx_max(seq, floor);
+        start->start.seq = start->id.seq ? ngx_push_history_back(sh, ch,
+                                               start->id.seq - 1, start->n)
+                                         : 0;
         break;
 
     case NGX_PUSH_AT_ID:
 
-        if (start->id.epoch == ch->epoch && start->id.seq <= ch->last) {
+        if (ngx_push_history_is_known(ch, start)) {
             start->start.seq = start->id.seq;
 
             if (start->id.seq < floor) {
@@ -190,8 +196,8 @@ ngx_push_history_start(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
             break;
         }
 
-        start->over = start->id.epoch == ch->deleted && ch->last == 0
-                      && !ch->sealed;
+        start->over = ch->deleted && ch->last == 0 && !ch->sealed
+                      && ngx_push_history_is_life(start, ch->deleted);
 
         /* fall through */
 
@@ -200,6 +206,61 @@ ngx_push_history_start(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
         start->start.seq = floor;
         break;
     }
+}
+
+
+/* the number that the newest n kept ones up to "seq" begin after */
+
+static uint64_t
+ngx_push_history_back(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
+    uint64_t seq, ngx_uint_t n)
+{
+    uint64_t             floor;
+    ngx_uint_t           i;
+    ngx_push_message_t  *m;
+
+    floor = ngx_max(ch->floor, ch->trimmed);
+    i = ngx_push_log_after(sh, &ch->log, seq);
+
+    while (i > ch->log.behind && n) {
+        m = ngx_push_log_at(sh, &ch->log, --i);
+
+        if (m->flags & NGX_PUSH_MESSAGE_KEPT) {
+            seq = m->seq - 1;
+            n--;
+        }
+    }
+
+    return n ? floor : ngx_max(seq, floor);
+}
+
+
+/* an id of this life; that of another, if "id" is one of several */
+
+static ngx_uint_t
+ngx_push_history_is_known(ngx_push_channel_t *ch, ngx_push_start_t *start)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < start->more; i++) {
+
+        if (((start->ids[i].epoch ^ ch->epoch) & NGX_PUSH_BRIEF) == 0) {
+            start->id = start->ids[i];
+            break;
+        }
+    }
+
+    return ngx_push_history_is_life(start, ch->epoch)
+           && start->id.seq <= ch->last;
+}
+
+
+static ngx_uint_t
+ngx_push_history_is_life(ngx_push_start_t *start, uint64_t epoch)
+{
+    epoch ^= start->id.epoch;
+
+    return (start->brief ? epoch & NGX_PUSH_BRIEF : epoch) == 0;
 }
 
 

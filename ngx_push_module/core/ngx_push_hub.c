@@ -308,7 +308,7 @@ static void
 ngx_push_hub_lost(ngx_push_hub_t *hub)
 {
     ngx_uint_t         i;
-    ngx_push_group_t  *g, *current;
+    ngx_push_group_t  *g;
 
     for (i = 0; i < hub->ngroups; i++) {
         g = hub->groups[i];
@@ -318,8 +318,6 @@ ngx_push_hub_lost(ngx_push_hub_t *hub)
             g->channel = NULL;
         }
     }
-
-    current = hub->current;
 
     for (i = 0; i < hub->ngroups; i++) {
         g = hub->groups[i];
@@ -331,14 +329,14 @@ ngx_push_hub_lost(ngx_push_hub_t *hub)
             continue;
         }
 
-        hub->current = g;
+        g->held++;
 
         ngx_push_hub_lose(g, &g->waiting);
         ngx_push_hub_lose(g, &g->served);
 
-        hub->current = current;
+        g->held--;
 
-        if (g->subscriptions == 0 && g != current) {
+        if (g->subscriptions == 0 && g->held == 0) {
             ngx_push_hub_drop_group(hub, g);
         }
     }

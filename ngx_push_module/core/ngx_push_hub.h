@@ -33,6 +33,7 @@ struct ngx_push_group_s {
     ngx_push_channel_t   *channel;
     ngx_uint_t            subscriptions;
     ngx_uint_t            slot;
+    ngx_uint_t            held;              /* by loops that call outward */
     unsigned              queued:1;
     unsigned              low_known:1;
 };

@@ -77,6 +77,8 @@ ngx_push_hub_pump(ngx_event_t *ev)
         ngx_push_zone_unlock(hub->zone);
 
         hub->current = g;
+        g->held++;
+
         budget -= ngx_push_pump_serve(hub, g, budget);
 
         if (ngx_push_hub_lock(hub) == NGX_OK) {
@@ -84,6 +86,7 @@ ngx_push_hub_pump(ngx_event_t *ev)
         }
 
         hub->current = NULL;
+        g->held--;
 
         if (g->subscriptions == 0) {
             ngx_push_hub_drop_group(hub, g);
@@ -333,6 +336,13 @@ ngx_push_pump_serve(ngx_push_hub_t *hub, ngx_push_group_t *g,
         if (what == NGX_DONE) {
             s->cursor = b->to;
             ngx_queue_insert_tail(b->complete ? &g->served : &g->waiting, q);
+
+            if (b->complete && s->asking) {
+                s->asking = 0;
+                (void) s->deliver(s, b, NGX_PUSH_NOTHING);
+                n++;
+            }
+
             continue;
         }
 

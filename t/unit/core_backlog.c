@@ -73,6 +73,7 @@ join(ngx_push_zone_t *worker, backlog_reader_t *r, ngx_push_at_e at,
     r->s.deliver = deliver;
     start.at = at;
     start.id.seq = seq;
+    start.n = seq;
 
     if (core_channel(zone, "a")) {
         start.id.epoch = core_channel(zone, "a")->epoch;
@@ -354,7 +355,7 @@ test_slices(void)
 
         ngx_memzero(&start, sizeof(ngx_push_start_t));
         start.at = i % 3 ? NGX_PUSH_AT_LAST : NGX_PUSH_AT_LATEST;
-        start.id.seq = i % 200;
+        start.n = i % 200;
         name = core_str("a");
         r[i].s.deliver = deliver;
 

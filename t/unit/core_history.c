@@ -45,6 +45,7 @@ start_at(ngx_push_at_e at, uint64_t epoch, uint64_t seq)
     start.at = at;
     start.id.epoch = epoch;
     start.id.seq = seq;
+    start.n = seq;
 
     ngx_push_history_start(zone->sh, channel(), &start);
 

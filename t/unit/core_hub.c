@@ -283,13 +283,10 @@ hub_join(hub_reader_t *r)
     ngx_memzero(&start, sizeof(ngx_push_start_t));
     ngx_memzero(&r->s, sizeof(ngx_push_subscription_t));
 
-    start.at = core_random(5);
+    start.at = core_random(6);
     start.id.epoch = ch->epoch;
     start.id.seq = core_random(ch->last + 1);
-
-    if (start.at == NGX_PUSH_AT_LAST) {
-        start.id.seq = core_random(20);
-    }
+    start.n = core_random(20);
 
     r->s.deliver = hub_deliver;
 
