@@ -25,8 +25,16 @@
 
 typedef enum {
     NGX_HTTP_PUSH_SSE = 0,
+    NGX_HTTP_PUSH_WEBSOCKET,
+    NGX_HTTP_PUSH_NDJSON,
+    NGX_HTTP_PUSH_POLL,
     NGX_HTTP_PUSH_TRANSPORTS
 } ngx_http_push_transport_e;
+
+
+/* by ngx_http_push_transport_e, as users write them */
+
+extern ngx_str_t  ngx_http_push_transport_names[];
 
 
 /* the location's part that more than one module needs */
@@ -82,6 +90,10 @@ ngx_msec_t ngx_http_push_drain_window(ngx_cycle_t *cycle);
 
 ngx_int_t ngx_http_push_add_variables(ngx_conf_t *cf);
 
+/* who the client is, as push_user says; NGX_OK or NGX_ERROR */
+
+ngx_int_t ngx_http_push_user(ngx_http_request_t *r, ngx_str_t *user);
+
 /* channels */
 
 /* reads the arguments of a directive: ngx_array_t of expressions */
@@ -92,10 +104,11 @@ char *ngx_http_push_channels_slot(ngx_conf_t *cf, ngx_array_t **exprs);
  * The channels that the expressions name now, each once.  NGX_OK, NGX_ERROR
  * (no memory), or NGX_DECLINED: a bad name, an empty variable, too many; the
  * cause is logged and "cause" says it for the client, unless "cause" is NULL.
+ * With "optional" set an argument that is one empty variable names none.
  */
 
 ngx_int_t ngx_http_push_channels(ngx_http_request_t *r, ngx_array_t *exprs,
-    ngx_array_t **channels, char **cause);
+    ngx_uint_t optional, ngx_array_t **channels, char **cause);
 
 /* answer */
 
@@ -124,6 +137,18 @@ ngx_int_t ngx_http_push_stream(ngx_http_request_t *r, ngx_str_t *type);
 
 ngx_str_t *ngx_http_push_problem_body(ngx_http_request_t *r,
     ngx_uint_t status, char *slug, char *detail, ngx_str_t *more);
+
+/* what a status is called */
+
+ngx_str_t *ngx_http_push_title(ngx_uint_t status);
+
+/* 503 with Retry-After, for subscribers that know statuses */
+
+ngx_int_t ngx_http_push_unavailable(ngx_http_request_t *r);
+
+/* 400 for a position that is malformed */
+
+ngx_int_t ngx_http_push_bad_position(ngx_http_request_t *r);
 
 /* 405 with Allow */
 
@@ -173,9 +198,13 @@ ngx_uint_t ngx_http_push_wants_sse(ngx_http_request_t *r);
 
 ngx_msec_t ngx_http_push_retry(ngx_http_request_t *r);
 
-/* if it has a subscriber: the id of what that was sent last */
+/*
+ * NGX_OK: the position of the request's subscriber, NGX_DECLINED: it has
+ * none, NGX_ERROR
+ */
 
-void ngx_http_push_last_id(ngx_http_request_t *r, ngx_push_id_t *id);
+ngx_int_t ngx_http_push_subscriber_position(ngx_http_request_t *r,
+    ngx_str_t *value);
 
 /* output */
 

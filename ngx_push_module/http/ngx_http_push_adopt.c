@@ -25,7 +25,7 @@ static void ngx_http_push_adopt_handler(ngx_event_t *ev);
 static ngx_int_t ngx_http_push_adopt_client(ngx_http_push_client_t *client);
 static ngx_int_t ngx_http_push_adopt_wait(ngx_http_push_client_t *client);
 static void ngx_http_push_adopt_keep(ngx_http_push_client_t *client);
-static ngx_uint_t ngx_http_push_adopt_can_own(ngx_http_push_client_t *client);
+static ngx_int_t ngx_http_push_adopt_can_own(ngx_http_push_client_t *client);
 static ngx_uint_t ngx_http_push_is_busy(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_push_is_held(ngx_http_request_t *r);
 
@@ -124,12 +124,14 @@ ngx_http_push_adopt_client(ngx_http_push_client_t *client)
     }
 
     if (rc == NGX_OK) {
+        rc = ngx_http_push_adopt_can_own(client);
 
-        if (ngx_http_push_adopt_can_own(client)) {
+        if (rc == NGX_OK) {
             rc = ngx_http_push_own(client);
 
-        } else {
+        } else if (rc == NGX_DECLINED) {
             ngx_http_push_adopt_keep(client);
+            rc = NGX_OK;
         }
     }
 
@@ -141,7 +143,15 @@ ngx_http_push_adopt_client(ngx_http_push_client_t *client)
     client->adopting = 0;
 
     ngx_http_push_client_schedule(client);
-    ngx_push_hub_resume(&client->subscription);
+
+    if (client->upgraded && client->state) {
+
+        /* frames came with the handshake, or it has to end at once */
+
+        ngx_post_event(client->connection->read, &ngx_posted_events);
+    }
+
+    ngx_http_push_resume(client);
 
     return NGX_OK;
 }
@@ -180,20 +190,28 @@ ngx_http_push_adopt_wait(ngx_http_push_client_t *client)
 }
 
 
-static ngx_uint_t
+/* NGX_DECLINED: the request has to be kept */
+
+static ngx_int_t
 ngx_http_push_adopt_can_own(ngx_http_push_client_t *client)
 {
     ngx_http_request_t  *r;
 
     r = client->request;
 
-    return client->conf->hibernate
-           && !ngx_http_push_is_busy(r)
-           && r->http_version <= NGX_HTTP_VERSION_11
+    if (!client->conf->hibernate
+        || ngx_http_push_is_busy(r)
+        || r->http_version > NGX_HTTP_VERSION_11
 #if (NGX_HTTP_V2)
-           && r->stream == NULL
+        || r->stream
 #endif
-           && !ngx_http_push_is_held(r);
+        || ngx_http_push_is_held(r))
+    {
+        return NGX_DECLINED;
+    }
+
+    return client->transport->let_go ? client->transport->let_go(client)
+                                     : NGX_OK;
 }
 
 
@@ -215,6 +233,12 @@ ngx_http_push_adopt_keep(ngx_http_push_client_t *client)
     (void) ngx_tcp_nodelay(c);
 
     r->read_event_handler = ngx_http_test_reading;
+
+    if (client->upgraded) {
+        client->direct = 1;
+        r->read_event_handler = ngx_http_push_client_input;
+    }
+
     ngx_post_event(c->read, &ngx_posted_events);
 }
 

@@ -21,7 +21,6 @@ typedef struct {
 } ngx_http_push_title_t;
 
 
-static ngx_str_t *ngx_http_push_title(ngx_uint_t status);
 static ngx_table_elt_t *ngx_http_push_find_header(ngx_list_t *headers,
     u_char *name, size_t len);
 
@@ -212,6 +211,39 @@ ngx_http_push_stream(ngx_http_request_t *r, ngx_str_t *type)
 
 
 ngx_int_t
+ngx_http_push_unavailable(ngx_http_request_t *r)
+{
+    ngx_str_t  value;
+
+    value.data = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    if (value.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    value.len = ngx_sprintf(value.data, "%M",
+                            (ngx_http_push_retry(r) + 999) / 1000)
+                - value.data;
+
+    if (ngx_http_push_header(r, "Retry-After", &value) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_push_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                 "unavailable",
+                                 "not available now, try again later", NULL);
+}
+
+
+ngx_int_t
+ngx_http_push_bad_position(ngx_http_request_t *r)
+{
+    return ngx_http_push_problem(r, NGX_HTTP_BAD_REQUEST, "bad-position",
+                                 "the position to start from is malformed",
+                                 NULL);
+}
+
+
+ngx_int_t
 ngx_http_push_not_allowed(ngx_http_request_t *r, char *methods)
 {
     ngx_str_t  value;
@@ -279,7 +311,7 @@ ngx_http_push_request_header(ngx_http_request_t *r, char *name)
 }
 
 
-static ngx_str_t *
+ngx_str_t *
 ngx_http_push_title(ngx_uint_t status)
 {
     ngx_http_push_title_t  *t;

@@ -38,6 +38,8 @@ static char *ngx_http_push_compile(ngx_conf_t *cf, ngx_str_t *value,
 static size_t ngx_http_push_piece_len(ngx_str_t *value, ngx_uint_t variable);
 static char *ngx_http_push_compile_piece(ngx_conf_t *cf,
     ngx_http_push_piece_t *piece);
+static ngx_uint_t ngx_http_push_is_empty(ngx_http_request_t *r,
+    ngx_http_push_piece_t *piece);
 static ngx_int_t ngx_http_push_eval_list(ngx_http_request_t *r,
     ngx_http_push_piece_t *piece, ngx_array_t *channels, char **cause);
 static ngx_int_t ngx_http_push_eval_name(ngx_http_request_t *r,
@@ -96,7 +98,7 @@ ngx_http_push_channels_slot(ngx_conf_t *cf, ngx_array_t **exprs)
 
 ngx_int_t
 ngx_http_push_channels(ngx_http_request_t *r, ngx_array_t *exprs,
-    ngx_array_t **channels, char **cause)
+    ngx_uint_t optional, ngx_array_t **channels, char **cause)
 {
     ngx_int_t              rc;
     ngx_uint_t             i;
@@ -113,6 +115,11 @@ ngx_http_push_channels(ngx_http_request_t *r, ngx_array_t *exprs,
     for (i = 0; i < exprs->nelts; i++) {
 
         if (expr[i].npieces == 1 && expr[i].pieces[0].variable) {
+
+            if (optional && ngx_http_push_is_empty(r, expr[i].pieces)) {
+                continue;
+            }
+
             rc = ngx_http_push_eval_list(r, expr[i].pieces, list, cause);
 
         } else {
@@ -280,6 +287,16 @@ ngx_http_push_compile_piece(ngx_conf_t *cf, ngx_http_push_piece_t *piece)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_push_is_empty(ngx_http_request_t *r, ngx_http_push_piece_t *piece)
+{
+    ngx_str_t  value;
+
+    return ngx_http_complex_value(r, &piece->value, &value) == NGX_OK
+           && value.len == 0;
 }
 
 

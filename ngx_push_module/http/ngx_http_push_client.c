@@ -16,17 +16,18 @@
 
 #define NGX_HTTP_PUSH_FAR        3600        /* seconds */
 
+#define NGX_HTTP_PUSH_DISCARD    4096
+#define NGX_HTTP_PUSH_READS      16          /* in one turn */
+
 
 static void ngx_http_push_client_flush(ngx_http_request_t *r);
 static uint32_t ngx_http_push_at_least(ngx_msec_t ms);
 static uint32_t ngx_http_push_at_most(ngx_msec_t ms);
 static uint32_t ngx_http_push_sooner(uint32_t a, uint32_t b);
-static void ngx_http_push_client_leave(ngx_http_push_client_t *client);
-static void ngx_http_push_client_free(ngx_http_push_client_t *client);
+static void ngx_http_push_client_written(ngx_http_push_client_t *client);
 
 
 static ngx_uint_t  ngx_http_push_nclients;
-static ngx_uint_t  ngx_http_push_nactive;
 
 
 ngx_http_push_client_t *
@@ -80,35 +81,6 @@ ngx_http_push_client_create(ngx_http_request_t *r,
 
 
 ngx_int_t
-ngx_http_push_client_join(ngx_http_push_client_t *client,
-    ngx_http_push_request_t *q)
-{
-    ngx_int_t        rc;
-    ngx_push_hub_t  *hub;
-
-    hub = ngx_push_hub(client->conf->zone);
-
-    if (hub == NULL) {
-        return NGX_DECLINED;
-    }
-
-    client->json = (q->format == NGX_HTTP_PUSH_FORMAT_JSON);
-    client->subscription.deliver = client->transport->deliver;
-
-    rc = ngx_push_hub_join(hub, &client->subscription, &q->channel,
-                           &q->start);
-
-    if (rc == NGX_OK) {
-        client->joined = 1;
-        ngx_http_push_nactive++;
-        ngx_push_hub_gauge(hub, client->transport->gauge, 1);
-    }
-
-    return rc;
-}
-
-
-ngx_int_t
 ngx_http_push_client_start(ngx_http_push_client_t *client, ngx_str_t *first)
 {
     ngx_int_t            rc;
@@ -139,14 +111,24 @@ ngx_http_push_client_start(ngx_http_push_client_t *client, ngx_str_t *first)
     }
 
     r->main->count++;
+    ngx_http_push_client_stay(client);
+
+    return NGX_DONE;
+}
+
+
+void
+ngx_http_push_client_stay(ngx_http_push_client_t *client)
+{
+    ngx_http_request_t  *r;
+
+    r = client->request;
 
     r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_push_client_flush;
 
     client->adopting = 1;
     ngx_http_push_adopt(client);
-
-    return NGX_DONE;
 }
 
 
@@ -160,7 +142,7 @@ ngx_http_push_client_end(ngx_http_push_client_t *client, ngx_str_t *bytes)
     r = client->request;
     c = client->connection;
 
-    ngx_http_push_client_leave(client);
+    ngx_http_push_leave(client);
     client->ending = 1;
 
     rc = ngx_http_push_unfinished_add(client, bytes->data, bytes->len, 0, 1);
@@ -170,7 +152,7 @@ ngx_http_push_client_end(ngx_http_push_client_t *client, ngx_str_t *bytes)
         return;
     }
 
-    if (r) {
+    if (!client->direct) {
 
         /* NGINX sends what is left, and the pool's cleanup frees the client */
 
@@ -187,7 +169,7 @@ ngx_http_push_client_end(ngx_http_push_client_t *client, ngx_str_t *bytes)
     switch (ngx_http_push_unfinished_send(client)) {
 
     case NGX_OK:
-        ngx_http_push_own_shut(client);
+        ngx_http_push_client_written(client);
         break;
 
     case NGX_AGAIN:
@@ -215,7 +197,7 @@ ngx_http_push_client_close(ngx_http_push_client_t *client)
     r = client->request;
     c = client->connection;
 
-    ngx_http_push_client_leave(client);
+    ngx_http_push_leave(client);
 
     ngx_queue_remove(&client->queue);
     ngx_queue_init(&client->queue);
@@ -275,12 +257,10 @@ ngx_http_push_client_due(ngx_http_push_client_t *client)
     }
 
     if (conf->heartbeat
+        && client->transport->heartbeat
         && !client->blocked
         && now - client->written >= ngx_http_push_at_most(conf->heartbeat)
-        && ngx_http_push_client_write(client,
-                                      (ngx_str_t *)
-                                      &client->transport->heartbeat)
-           == NGX_DONE)
+        && client->transport->heartbeat(client) == NGX_DONE)
     {
         return;
     }
@@ -304,7 +284,7 @@ ngx_http_push_client_schedule(ngx_http_push_client_t *client)
         next = client->progress + ngx_http_push_at_least(conf->send_timeout);
         due = ngx_http_push_sooner(due, next);
 
-    } else if (conf->heartbeat) {
+    } else if (conf->heartbeat && client->transport->heartbeat) {
         next = client->written + ngx_http_push_at_most(conf->heartbeat);
         due = ngx_http_push_sooner(due, next);
     }
@@ -321,27 +301,6 @@ ngx_http_push_clients(void)
 }
 
 
-ngx_uint_t
-ngx_http_push_active_clients(void)
-{
-    return ngx_http_push_nactive;
-}
-
-
-void
-ngx_http_push_last_id(ngx_http_request_t *r, ngx_push_id_t *id)
-{
-    ngx_http_push_client_t  *client;
-
-    client = ngx_http_get_module_ctx(r->main, ngx_http_push_subscribe_module);
-
-    if (client) {
-        id->epoch = client->subscription.epoch;
-        id->seq = client->subscription.cursor;
-    }
-}
-
-
 /* the request ends first: the client aborted, or its last words are out */
 
 void
@@ -353,7 +312,7 @@ ngx_http_push_client_cleanup(void *data)
         return;
     }
 
-    ngx_http_push_client_leave(client);
+    ngx_http_push_leave(client);
     ngx_http_push_client_free(client);
 }
 
@@ -398,15 +357,84 @@ ngx_http_push_client_writable(ngx_http_push_client_t *client)
     }
 
     if (client->ending) {
-        ngx_http_push_own_shut(client);
+        ngx_http_push_client_written(client);
         return;
     }
 
     if (client->blocked) {
         client->blocked = 0;
         ngx_http_push_client_schedule(client);
-        ngx_push_hub_resume(&client->subscription);
+        ngx_http_push_resume(client);
     }
+}
+
+
+/* the last words are out */
+
+static void
+ngx_http_push_client_written(ngx_http_push_client_t *client)
+{
+    client->blocked = 0;
+
+    if (client->transport->finished) {
+        client->transport->finished(client);
+
+    } else if (!client->handshake) {
+        ngx_http_push_own_shut(client);
+    }
+}
+
+
+void
+ngx_http_push_client_input(ngx_http_request_t *r)
+{
+    ngx_http_push_client_t  *client;
+
+    client = ngx_http_get_module_ctx(r, ngx_http_push_subscribe_module);
+
+    ngx_http_push_client_readable(client);
+}
+
+
+/* what a client sends after its request has no meaning for most transports */
+
+void
+ngx_http_push_client_readable(ngx_http_push_client_t *client)
+{
+    u_char             buf[NGX_HTTP_PUSH_DISCARD];
+    ssize_t            n;
+    ngx_uint_t         reads;
+    ngx_event_t       *rev;
+    ngx_connection_t  *c;
+
+    if (client->transport->readable
+        && (!client->ending || client->handshake))
+    {
+        client->transport->readable(client);
+        return;
+    }
+
+    c = client->connection;
+    rev = c->read;
+    reads = 0;
+
+    do {
+        n = c->recv(c, buf, NGX_HTTP_PUSH_DISCARD);
+    } while (n > 0 && ++reads < NGX_HTTP_PUSH_READS);
+
+    if (n > 0) {
+
+        /* one that never stops must not keep the others waiting */
+
+        ngx_post_event(rev, &ngx_posted_next_events);
+        return;
+    }
+
+    if (n == NGX_AGAIN && ngx_handle_read_event(rev, 0) == NGX_OK) {
+        return;
+    }
+
+    ngx_http_push_client_close(client);
 }
 
 
@@ -435,52 +463,19 @@ ngx_http_push_sooner(uint32_t a, uint32_t b)
 }
 
 
-static void
-ngx_http_push_client_leave(ngx_http_push_client_t *client)
-{
-    u_char           id[NGX_PUSH_ID_LEN];
-    ngx_str_t        channel;
-    ngx_push_id_t    last;
-    ngx_push_hub_t  *hub;
-
-    if (!client->joined) {
-        return;
-    }
-
-    client->joined = 0;
-    ngx_http_push_nactive--;
-
-    hub = ngx_push_hub(client->conf->zone);
-
-    if (hub == NULL) {
-
-        /* the worker exits, and its part of the zone is given back */
-
-        return;
-    }
-
-    ngx_push_hub_channel(&client->subscription, &channel);
-
-    last.epoch = client->subscription.epoch;
-    last.seq = client->subscription.cursor;
-    ngx_push_id_format(id, &last);
-
-    ngx_log_error(NGX_LOG_INFO, client->connection->log, 0,
-                  "push: %V subscriber of \"%V\" left after %ui s, "
-                  "last id %*s",
-                  &client->transport->name, &channel,
-                  (ngx_uint_t) (ngx_http_push_seconds() - client->started),
-                  (size_t) NGX_PUSH_ID_LEN, id);
-
-    ngx_push_hub_leave(&client->subscription);
-    ngx_push_hub_gauge(hub, client->transport->gauge, -1);
-}
-
-
-static void
+void
 ngx_http_push_client_free(ngx_http_push_client_t *client)
 {
     ngx_queue_remove(&client->queue);
+
+    while (client->subscriptions) {
+        ngx_http_push_drop(client->subscriptions);
+    }
+
+    if (client->transport->release) {
+        client->transport->release(client);
+    }
+
     ngx_http_push_unfinished_free(client);
     ngx_http_push_nclients--;
 

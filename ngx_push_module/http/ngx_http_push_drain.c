@@ -51,6 +51,14 @@ ngx_http_push_draining(void)
 }
 
 
+ngx_uint_t
+ngx_http_push_has_room(void)
+{
+    return !ngx_http_push_draining()
+           && ngx_cycle->free_connection_n >= ngx_cycle->connection_n / 16;
+}
+
+
 static void
 ngx_http_push_drain_begin(ngx_uint_t late)
 {

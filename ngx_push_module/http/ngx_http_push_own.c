@@ -17,10 +17,6 @@
  */
 
 
-#define NGX_HTTP_PUSH_DISCARD  4096
-#define NGX_HTTP_PUSH_READS    16            /* in one turn */
-
-
 static ngx_int_t ngx_http_push_own_events(ngx_connection_t *c);
 static void ngx_http_push_own_pool(ngx_connection_t *c,
     ngx_http_connection_t *hc, ngx_log_t *log);
@@ -40,6 +36,7 @@ ngx_http_push_own(ngx_http_push_client_t *client)
     hc = r->http_connection;
 
     client->request = NULL;
+    client->direct = 1;
 
     ngx_http_free_request(r, 0);
 
@@ -161,54 +158,29 @@ ngx_http_push_own_pool(ngx_connection_t *c, ngx_http_connection_t *hc,
 }
 
 
-/* what an SSE client sends after its request has no meaning */
-
 static void
 ngx_http_push_own_read(ngx_event_t *rev)
 {
-    u_char                   buf[NGX_HTTP_PUSH_DISCARD];
-    ssize_t                  n;
-    ngx_uint_t               reads;
     ngx_connection_t        *c;
     ngx_http_push_client_t  *client;
 
     c = rev->data;
     client = c->data;
 
-    if (c->close) {
-
-        /* the time for a graceful shutdown is over */
-
-        if (!client->ending) {
-            c->error = 0;
-            client->transport->reconnect(client);
-
-        } else {
-            ngx_http_push_client_close(client);
-        }
-
+    if (!c->close) {
+        ngx_http_push_client_readable(client);
         return;
     }
 
-    reads = 0;
+    /* the time for a graceful shutdown is over */
 
-    do {
-        n = c->recv(c, buf, NGX_HTTP_PUSH_DISCARD);
-    } while (n > 0 && ++reads < NGX_HTTP_PUSH_READS);
+    if (!client->ending) {
+        c->error = 0;
+        client->transport->reconnect(client);
 
-    if (n > 0) {
-
-        /* one that never stops must not keep the others waiting */
-
-        ngx_post_event(rev, &ngx_posted_next_events);
-        return;
+    } else {
+        ngx_http_push_client_close(client);
     }
-
-    if (n == NGX_AGAIN && ngx_handle_read_event(rev, 0) == NGX_OK) {
-        return;
-    }
-
-    ngx_http_push_client_close(client);
 }
 
 
@@ -231,13 +203,18 @@ ngx_http_push_own_write(ngx_event_t *wev)
 void
 ngx_http_push_own_shut(ngx_http_push_client_t *client)
 {
-    ngx_connection_t  *c;
+    ngx_connection_t     *c;
+#if (NGX_HTTP_SSL)
+    ngx_event_handler_pt  read, write;
+#endif
 
     c = client->connection;
-    client->blocked = 0;
 
 #if (NGX_HTTP_SSL)
     if (c->ssl) {
+        read = c->read->handler;
+        write = c->write->handler;
+
         c->ssl->no_wait_shutdown = 1;
 
         if (ngx_ssl_shutdown(c) == NGX_AGAIN || c->ssl) {
@@ -248,8 +225,8 @@ ngx_http_push_own_shut(ngx_http_push_client_t *client)
         c->recv = ngx_recv;
         c->send = ngx_send;
 
-        c->read->handler = ngx_http_push_own_read;
-        c->write->handler = ngx_http_push_own_write;
+        c->read->handler = read;
+        c->write->handler = write;
     }
 #endif
 

@@ -28,8 +28,6 @@ static ngx_int_t ngx_http_push_publish_targets(ngx_http_request_t *r,
     ngx_http_push_post_t *post);
 static void ngx_http_push_publish_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_push_publish_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_push_render(ngx_http_request_t *r,
-    ngx_push_publish_t *p, ngx_str_t *body);
 static ngx_int_t ngx_http_push_publish_answer(ngx_http_request_t *r,
     ngx_http_push_post_t *post);
 static ngx_int_t ngx_http_push_publish_refused(ngx_http_request_t *r,
@@ -141,7 +139,7 @@ ngx_http_push_publish_body(ngx_http_request_t *r)
 
     p->empty = (p->end && body.len == 0);
 
-    if (!p->empty && ngx_http_push_render(r, p, &body) != NGX_OK) {
+    if (!p->empty && ngx_http_push_prepare(r->pool, p, &body) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -155,8 +153,8 @@ ngx_http_push_publish_body(ngx_http_request_t *r)
 }
 
 
-static ngx_int_t
-ngx_http_push_render(ngx_http_request_t *r, ngx_push_publish_t *p,
+ngx_int_t
+ngx_http_push_prepare(ngx_pool_t *pool, ngx_push_publish_t *p,
     ngx_str_t *body)
 {
     ngx_push_sse_event_t   event;
@@ -173,7 +171,7 @@ ngx_http_push_render(ngx_http_request_t *r, ngx_push_publish_t *p,
     ngx_push_sse_measure(&event, &layout);
 
     p->bytes.len = layout.size;
-    p->bytes.data = ngx_pnalloc(r->pool, layout.size);
+    p->bytes.data = ngx_pnalloc(pool, layout.size);
     if (p->bytes.data == NULL) {
         return NGX_ERROR;
     }

@@ -31,6 +31,11 @@ ngx_int_t ngx_http_push_info(ngx_http_request_t *r,
 ngx_int_t ngx_http_push_delete(ngx_http_request_t *r,
     ngx_http_push_ctx_t *ctx);
 
+/* renders the body of a publish; NGX_ERROR: no memory */
+
+ngx_int_t ngx_http_push_prepare(ngx_pool_t *pool, ngx_push_publish_t *p,
+    ngx_str_t *body);
+
 /*
  * The body in one piece, without a copy where it lies in one already.
  * NGX_OK or NGX_ERROR.

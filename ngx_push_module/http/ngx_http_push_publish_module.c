@@ -143,7 +143,8 @@ ngx_http_push_publish_handler(ngx_http_request_t *r)
 
     plcf = ngx_http_get_module_loc_conf(r, ngx_http_push_module);
 
-    rc = ngx_http_push_channels(r, plcf->publish_to, &ctx->channels, &cause);
+    rc = ngx_http_push_channels(r, plcf->publish_to, 0, &ctx->channels,
+                                &cause);
 
     if (rc == NGX_DECLINED) {
         return ngx_http_push_problem(r, NGX_HTTP_BAD_REQUEST, "bad-channel",

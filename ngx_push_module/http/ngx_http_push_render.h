@@ -8,7 +8,7 @@
 #define _NGX_HTTP_PUSH_RENDER_H_INCLUDED_
 
 
-#include "ngx_http_push.h"
+#include "ngx_http_push_client.h"
 
 
 /*
@@ -18,12 +18,20 @@
 
 
 typedef enum {
-    NGX_HTTP_PUSH_FORM_SSE = 0,              /* as stored */
-    NGX_HTTP_PUSH_FORM_SSE_CHUNKED,
-    NGX_HTTP_PUSH_FORM_SSE_JSON,
-    NGX_HTTP_PUSH_FORM_SSE_JSON_CHUNKED,
-    NGX_HTTP_PUSH_FORMS
-} ngx_http_push_form_e;
+    NGX_HTTP_PUSH_KIND_SSE = 0,              /* as stored */
+    NGX_HTTP_PUSH_KIND_SSE_JSON,
+    NGX_HTTP_PUSH_KIND_NDJSON,
+    NGX_HTTP_PUSH_KIND_FRAME,                /* WebSocket: the body */
+    NGX_HTTP_PUSH_KIND_FRAME_JSON,
+    NGX_HTTP_PUSH_KINDS
+} ngx_http_push_kind_e;
+
+
+/* how it is framed: chunked or not, or compressed with a window or not */
+
+#define NGX_HTTP_PUSH_VARIANTS  8
+
+#define ngx_http_push_is_frame(kind)  ((kind) >= NGX_HTTP_PUSH_KIND_FRAME)
 
 
 typedef struct {
@@ -39,8 +47,40 @@ typedef struct {
 /* NULL: no memory */
 
 ngx_http_push_rendering_t *ngx_http_push_render_batch(ngx_push_batch_t *b,
-    ngx_http_push_form_e form, ngx_str_t *channel);
+    ngx_uint_t kind, ngx_uint_t variant, ngx_str_t *channel);
+
+/*
+ * The same from message i on for one client of several channels, with its
+ * position after each; good until the next call.  NULL: no memory.
+ */
+
+ngx_http_push_rendering_t *ngx_http_push_splice(
+    ngx_http_push_subscription_t *s, ngx_push_batch_t *b, ngx_uint_t i,
+    ngx_uint_t kind);
+
+/* makes room in "buf"; what was there is lost.  NGX_OK or NGX_ERROR */
+
+ngx_int_t ngx_http_push_render_room(ngx_http_push_rendering_t *d,
+    size_t size);
+
+/*
+ * Puts a chunk's head and end around the piece that has been written with
+ * room for the head before it, from "p" on.  Returns the new end.
+ */
+
+u_char *ngx_http_push_render_chunk(u_char *p, u_char *last);
+
+/* the same with the head of a text frame */
+
+u_char *ngx_http_push_render_frame(u_char *p, u_char *last,
+    ngx_uint_t opcode);
+
+/* room before a piece that is to be framed, and behind it */
+
+#define NGX_HTTP_PUSH_FRAME_ROOM  32
+
 void ngx_http_push_render_exit(void);
+void ngx_http_push_splice_exit(void);
 
 
 #endif /* _NGX_HTTP_PUSH_RENDER_H_INCLUDED_ */

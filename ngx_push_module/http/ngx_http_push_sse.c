@@ -8,53 +8,49 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_push_client.h"
+#include "ngx_http_push_notice.h"
 #include "ngx_http_push_render.h"
-#include "ngx_http_push_sse.h"
 #include "ngx_push_json.h"
-#include "ngx_push_message.h"
-#include "ngx_push_sse.h"
 
 
 /* Server-Sent Events (WHATWG HTML, 9.2) */
 
 
-#define NGX_HTTP_PUSH_REQUESTED_MAX  256
-#define NGX_HTTP_PUSH_NOTICE_ROOM    256     /* but for name and position */
-
-
-typedef struct {
-    ngx_str_t       channel;
-    ngx_str_t       requested;
-    ngx_push_id_t   oldest;                  /* seq 0: no history */
-    ngx_push_id_t   position;                /* where it goes on */
-    char           *reason;
-} ngx_http_push_sse_gap_t;
-
-
+static ngx_uint_t ngx_http_push_sse_is_over(ngx_http_push_request_t *q);
 static ngx_int_t ngx_http_push_sse_refuse(ngx_http_request_t *r);
-static ngx_int_t ngx_http_push_sse_welcome(ngx_http_request_t *r,
+static ngx_int_t ngx_http_push_sse_welcome(ngx_http_push_client_t *client,
+    ngx_http_push_request_t *q, ngx_str_t *first);
+static size_t ngx_http_push_sse_welcome_size(ngx_http_push_client_t *client,
+    ngx_http_push_request_t *q);
+static u_char *ngx_http_push_sse_subscribed(u_char *p,
+    ngx_http_push_client_t *client, ngx_http_push_request_t *q);
+static ngx_int_t ngx_http_push_sse_messages(ngx_http_push_subscription_t *s,
+    ngx_push_batch_t *b);
+static ngx_int_t ngx_http_push_sse_gap(ngx_http_push_subscription_t *s,
+    ngx_http_push_gap_t *gap);
+static u_char *ngx_http_push_sse_put_gap(u_char *p,
     ngx_http_push_client_t *client, ngx_http_push_request_t *q,
-    ngx_str_t *first);
-static ngx_int_t ngx_http_push_sse_deliver(ngx_push_subscription_t *s,
-    ngx_push_batch_t *b, ngx_uint_t what);
-static ngx_int_t ngx_http_push_sse_messages(ngx_http_push_client_t *client,
-    ngx_push_batch_t *b);
-static ngx_int_t ngx_http_push_sse_overrun(ngx_http_push_client_t *client,
-    ngx_push_batch_t *b);
-static u_char *ngx_http_push_sse_gap(u_char *p,
-    ngx_http_push_sse_gap_t *gap);
-static ngx_int_t ngx_http_push_sse_closed(ngx_http_push_client_t *client,
-    char *reason);
+    ngx_uint_t told, ngx_http_push_gap_t *gap);
+static ngx_int_t ngx_http_push_sse_closed(ngx_http_push_subscription_t *s,
+    ngx_str_t *channel, char *reason, ngx_uint_t last);
 static void ngx_http_push_sse_reconnect(ngx_http_push_client_t *client);
+static ngx_int_t ngx_http_push_sse_heartbeat(ngx_http_push_client_t *client);
 
 
 static const ngx_http_push_transport_t  ngx_http_push_sse = {
     ngx_string("sse"),
     NGX_HTTP_PUSH_SSE,
-    ngx_string(":\n"),
-    ngx_http_push_sse_deliver,
-    ngx_http_push_sse_reconnect
+    ngx_http_push_sse_messages,
+    ngx_http_push_sse_gap,
+    ngx_http_push_sse_closed,
+    ngx_http_push_sse_reconnect,
+    NULL,                                  /* cut */
+    ngx_http_push_sse_heartbeat,
+    NULL,                                  /* readable */
+    NULL,                                  /* finished */
+    NULL,                                  /* let go */
+    NULL,                                  /* nothing */
+    NULL                                   /* release */
 };
 
 
@@ -62,8 +58,7 @@ static ngx_str_t  ngx_http_push_sse_type = ngx_string("text/event-stream");
 
 
 ngx_int_t
-ngx_http_push_sse_handler(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
-    ngx_str_t *channel)
+ngx_http_push_sse_handler(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx)
 {
     ngx_int_t                rc;
     ngx_str_t                first;
@@ -72,9 +67,7 @@ ngx_http_push_sse_handler(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
 
     ctx->transport = ngx_http_push_sse.name;
 
-    if (ngx_http_push_draining()
-        || ngx_cycle->free_connection_n < ngx_cycle->connection_n / 16)
-    {
+    if (!ngx_http_push_has_room()) {
         return ngx_http_push_sse_refuse(r);
     }
 
@@ -83,7 +76,7 @@ ngx_http_push_sse_handler(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
         return ngx_http_push_sse_refuse(r);
     }
 
-    q.channel = *channel;
+    q.channels = ctx->channels;
 
     if (ngx_http_push_read_request(r, client->conf, &q) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -96,23 +89,25 @@ ngx_http_push_sse_handler(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
         return (rc == NGX_OK) ? ngx_http_send_header(r) : rc;
     }
 
-    rc = ngx_http_push_client_join(client, &q);
+    rc = ngx_http_push_join(client, &q);
 
     if (rc != NGX_OK) {
         return ngx_http_push_sse_refuse(r);
     }
 
-    ctx->id = q.start.start;
+    ctx->id = q.starts[0].start;
     ctx->has_id = 1;
 
-    if (q.start.at == NGX_PUSH_AT_ID && q.start.over) {
+    if (ngx_http_push_sse_is_over(&q)) {
 
         /* a browser stops for good */
+
+        ngx_http_push_leave(client);
 
         return NGX_HTTP_NO_CONTENT;
     }
 
-    if (ngx_http_push_sse_welcome(r, client, &q, &first) != NGX_OK
+    if (ngx_http_push_sse_welcome(client, &q, &first) != NGX_OK
         || ngx_http_push_stream(r, &ngx_http_push_sse_type) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -122,10 +117,20 @@ ngx_http_push_sse_handler(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
 }
 
 
-void
-ngx_http_push_sse_exit(void)
+/* a reconnect to channels of which none has anything left */
+
+static ngx_uint_t
+ngx_http_push_sse_is_over(ngx_http_push_request_t *q)
 {
-    ngx_http_push_render_exit();
+    ngx_uint_t  i;
+
+    for (i = 0; i < q->channels->nelts; i++) {
+        if (q->starts[i].at != NGX_PUSH_AT_ID || !q->starts[i].over) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -174,67 +179,29 @@ ngx_http_push_sse_refuse(ngx_http_request_t *r)
 /* retry, push.subscribed and, if it must be, push.gap */
 
 static ngx_int_t
-ngx_http_push_sse_welcome(ngx_http_request_t *r,
-    ngx_http_push_client_t *client, ngx_http_push_request_t *q,
-    ngx_str_t *first)
+ngx_http_push_sse_welcome(ngx_http_push_client_t *client,
+    ngx_http_push_request_t *q, ngx_str_t *first)
 {
-    size_t                    size;
-    u_char                   *p;
-    ngx_uint_t                lost;
-    ngx_http_push_sse_gap_t   gap;
+    u_char               *p;
+    ngx_uint_t            i;
+    ngx_http_push_gap_t   gap;
 
-    static char  *reasons[] = { "", "expired", "evicted", "unknown" };
-
-    lost = (q->start.found != NGX_PUSH_COMPLETE);
-
-    size = 2 * (NGX_HTTP_PUSH_NOTICE_ROOM
-                + ngx_push_json_string_size(&q->channel));
-
-    if (lost) {
-        q->requested.len = ngx_min(q->requested.len,
-                                   NGX_HTTP_PUSH_REQUESTED_MAX);
-        size += ngx_push_json_string_size(&q->requested);
-    }
-
-    p = ngx_pnalloc(r->pool, size);
+    p = ngx_pnalloc(client->request->pool,
+                    ngx_http_push_sse_welcome_size(client, q));
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     first->data = p;
 
-    p = ngx_sprintf(p, "retry: %M\nevent: push.subscribed\n",
-                    ngx_http_push_random_retry(client->conf));
+    p = ngx_http_push_sse_subscribed(p, client, q);
 
-    if (!lost) {
-        p = ngx_cpymem(p, "id: ", 4);
-        p = ngx_push_id_format(p, &q->start.start);
-        *p++ = LF;
-    }
+    for (i = 0; i < q->channels->nelts; i++) {
 
-    p = ngx_cpymem(p, "data: {\"channels\":[{\"channel\":",
-                   sizeof("data: {\"channels\":[{\"channel\":") - 1);
-    p = ngx_push_json_string(p, &q->channel);
-
-    if (lost) {
-        p = ngx_cpymem(p, ",\"id\":null", sizeof(",\"id\":null") - 1);
-
-    } else {
-        p = ngx_cpymem(p, ",\"id\":\"", sizeof(",\"id\":\"") - 1);
-        p = ngx_push_id_format(p, &q->start.start);
-        *p++ = '"';
-    }
-
-    p = ngx_cpymem(p, "}]}\n\n", sizeof("}]}\n\n") - 1);
-
-    if (lost) {
-        gap.channel = q->channel;
-        gap.requested = q->requested;
-        gap.oldest = q->start.oldest;
-        gap.position = q->start.start;
-        gap.reason = q->malformed ? "malformed" : reasons[q->start.found];
-
-        p = ngx_http_push_sse_gap(p, &gap);
+        if (ngx_http_push_start_gap(q, i, &gap)) {
+            (void) ngx_http_push_gap_size(&gap);
+            p = ngx_http_push_sse_put_gap(p, client, q, i + 1, &gap);
+        }
     }
 
     first->len = p - first->data;
@@ -243,138 +210,114 @@ ngx_http_push_sse_welcome(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
-ngx_http_push_sse_deliver(ngx_push_subscription_t *s, ngx_push_batch_t *b,
-    ngx_uint_t what)
+static size_t
+ngx_http_push_sse_welcome_size(ngx_http_push_client_t *client,
+    ngx_http_push_request_t *q)
 {
-    ngx_http_push_client_t  *client;
+    size_t                size, position;
+    ngx_str_t            *name;
+    ngx_uint_t            i;
+    ngx_http_push_gap_t   gap;
 
-    client = ngx_http_push_client(s);
+    name = q->channels->elts;
+    position = ngx_http_push_position_size(client);
+    size = NGX_HTTP_PUSH_NOTICE_SIZE + position;
 
-    if (client->blocked
-        && (what == NGX_PUSH_MESSAGES || what == NGX_PUSH_OVERRUN))
-    {
-        /* a sign of life is on its way, nothing may come in between */
+    for (i = 0; i < q->channels->nelts; i++) {
+        size += sizeof("{\"channel\":,\"id\":\"\"},") + NGX_PUSH_ID_LEN
+                + ngx_push_json_string_size(&name[i]);
 
-        return NGX_AGAIN;
+        if (ngx_http_push_start_gap(q, i, &gap)) {
+            size += ngx_http_push_gap_size(&gap) + position;
+        }
     }
 
-    switch (what) {
+    return size;
+}
 
-    case NGX_PUSH_MESSAGES:
-        return ngx_http_push_sse_messages(client, b);
 
-    case NGX_PUSH_OVERRUN:
-        return ngx_http_push_sse_overrun(client, b);
+/* without a position where it is not the one that was asked for */
 
-    case NGX_PUSH_DELETED:
-        return ngx_http_push_sse_closed(client, "deleted");
+static u_char *
+ngx_http_push_sse_subscribed(u_char *p, ngx_http_push_client_t *client,
+    ngx_http_push_request_t *q)
+{
+    ngx_str_t         *name;
+    ngx_uint_t         i, lost;
+    ngx_push_start_t  *start;
 
-    case NGX_PUSH_ENDED:
-        return ngx_http_push_sse_closed(client, "ended");
+    lost = 0;
 
-    default: /* NGX_PUSH_LOST */
-        ngx_http_push_sse_reconnect(client);
-        return NGX_DONE;
+    for (i = 0; i < q->channels->nelts; i++) {
+        lost |= (q->starts[i].found != NGX_PUSH_COMPLETE);
     }
+
+    p = ngx_sprintf(p, "retry: %M\nevent: push.subscribed\n",
+                    ngx_http_push_random_retry(client->conf));
+
+    if (!lost) {
+        p = ngx_cpymem(p, "id: ", sizeof("id: ") - 1);
+        p = ngx_http_push_position(p, client, NULL, 0);
+        *p++ = LF;
+    }
+
+    p = ngx_cpymem(p, "data: {\"channels\":[",
+                   sizeof("data: {\"channels\":[") - 1);
+
+    name = q->channels->elts;
+
+    for (i = 0; i < q->channels->nelts; i++) {
+        start = &q->starts[i];
+
+        if (i) {
+            *p++ = ',';
+        }
+
+        p = ngx_cpymem(p, "{\"channel\":", sizeof("{\"channel\":") - 1);
+        p = ngx_push_json_string(p, &name[i]);
+        *p++ = ',';
+        p = ngx_http_push_put_id(p, "id",
+                                 (start->found == NGX_PUSH_COMPLETE)
+                                 ? &start->start : NULL);
+        *p++ = '}';
+    }
+
+    return ngx_cpymem(p, "]}\n\n", sizeof("]}\n\n") - 1);
 }
 
 
 static ngx_int_t
-ngx_http_push_sse_messages(ngx_http_push_client_t *client,
+ngx_http_push_sse_messages(ngx_http_push_subscription_t *s,
     ngx_push_batch_t *b)
 {
-    u_char                     *start;
-    ngx_int_t                   rc;
-    ngx_str_t                   channel;
-    ngx_uint_t                  i, n, begun;
-    ngx_http_push_form_e        form;
-    ngx_push_subscription_t    *s;
-    ngx_http_push_rendering_t  *d;
-
-    s = &client->subscription;
-
-    form = client->json ? NGX_HTTP_PUSH_FORM_SSE_JSON
-                        : NGX_HTTP_PUSH_FORM_SSE;
-
-    if (client->chunked && client->request == NULL) {
-        form++;
-    }
-
-    ngx_push_hub_channel(s, &channel);
-
-    d = ngx_http_push_render_batch(b, form, &channel);
-
-    if (d == NULL) {
-        ngx_http_push_client_close(client);
-        return NGX_DONE;
-    }
-
-    n = b->n;
-
-    for (i = 0; i < n && b->messages[i]->seq <= s->cursor; i++) { /* void */ }
-
-    start = i ? d->ends[i - 1] : d->start;
-
-    rc = ngx_http_push_client_write_pieces(client, start, &d->ends[i], n - i,
-                                           &begun);
-
-    if (rc == NGX_AGAIN && begun) {
-        s->cursor = (i + begun == n) ? b->to
-                                     : b->messages[i + begun - 1]->seq;
-    }
-
-    return rc;
+    return ngx_http_push_deliver_messages(s, b,
+                           s->client->json ? NGX_HTTP_PUSH_KIND_SSE_JSON
+                                           : NGX_HTTP_PUSH_KIND_SSE);
 }
 
 
 static ngx_int_t
-ngx_http_push_sse_overrun(ngx_http_push_client_t *client, ngx_push_batch_t *b)
+ngx_http_push_sse_gap(ngx_http_push_subscription_t *s,
+    ngx_http_push_gap_t *gap)
 {
-    u_char                   *p, requested[NGX_PUSH_ID_LEN];
-    ngx_int_t                 rc;
-    ngx_str_t                 bytes;
-    ngx_push_id_t             cursor;
-    ngx_http_push_sse_gap_t   gap;
+    u_char     *p;
+    ngx_int_t   rc;
+    ngx_str_t   bytes;
 
-    if (client->conf->slow_reader == NGX_HTTP_PUSH_SLOW_CLOSE) {
-        ngx_http_push_sse_reconnect(client);
-        return NGX_DONE;
-    }
-
-    cursor.epoch = b->epoch;
-    cursor.seq = client->subscription.cursor;
-
-    gap.requested.data = requested;
-    gap.requested.len = ngx_push_id_format(requested, &cursor) - requested;
-
-    gap.oldest.epoch = b->epoch;
-    gap.oldest.seq = b->oldest;
-    gap.position.epoch = b->epoch;
-    gap.position.seq = b->floor;
-    gap.reason = "overrun";
-
-    ngx_push_hub_channel(&client->subscription, &gap.channel);
-
-    p = ngx_alloc(NGX_HTTP_PUSH_NOTICE_ROOM
-                  + ngx_push_json_string_size(&gap.channel),
-                  ngx_cycle->log);
+    p = ngx_alloc(ngx_http_push_gap_size(gap)
+                  + ngx_http_push_position_size(s->client), ngx_cycle->log);
 
     if (p == NULL) {
-        ngx_http_push_client_close(client);
+        ngx_http_push_client_close(s->client);
         return NGX_DONE;
     }
 
     bytes.data = p;
-    bytes.len = ngx_http_push_sse_gap(p, &gap) - p;
+    bytes.len = ngx_http_push_sse_put_gap(p, s->client, NULL, 0, gap) - p;
 
-    rc = ngx_http_push_client_write(client, &bytes);
+    rc = ngx_http_push_client_write(s->client, &bytes);
 
     ngx_free(p);
-
-    if (rc == NGX_AGAIN) {
-        client->subscription.cursor = b->floor;
-    }
 
     return rc;
 }
@@ -383,84 +326,93 @@ ngx_http_push_sse_overrun(ngx_http_push_client_t *client, ngx_push_batch_t *b)
 /* the position after the gap comes with the notice, never without it */
 
 static u_char *
-ngx_http_push_sse_gap(u_char *p, ngx_http_push_sse_gap_t *gap)
+ngx_http_push_sse_put_gap(u_char *p, ngx_http_push_client_t *client,
+    ngx_http_push_request_t *q, ngx_uint_t told, ngx_http_push_gap_t *gap)
 {
     p = ngx_cpymem(p, "event: push.gap\nid: ",
                    sizeof("event: push.gap\nid: ") - 1);
-    p = ngx_push_id_format(p, &gap->position);
+    p = ngx_http_push_position(p, client, q, told);
+    p = ngx_cpymem(p, "\ndata: {", sizeof("\ndata: {") - 1);
+    p = ngx_http_push_put_gap(p, gap);
 
-    p = ngx_cpymem(p, "\ndata: {\"channel\":",
-                   sizeof("\ndata: {\"channel\":") - 1);
-    p = ngx_push_json_string(p, &gap->channel);
-
-    p = ngx_cpymem(p, ",\"requested\":", sizeof(",\"requested\":") - 1);
-    p = ngx_push_json_string(p, &gap->requested);
-
-    if (gap->oldest.seq) {
-        p = ngx_cpymem(p, ",\"oldest\":\"", sizeof(",\"oldest\":\"") - 1);
-        p = ngx_push_id_format(p, &gap->oldest);
-        *p++ = '"';
-
-    } else {
-        p = ngx_cpymem(p, ",\"oldest\":null", sizeof(",\"oldest\":null") - 1);
-    }
-
-    return ngx_sprintf(p, ",\"reason\":\"%s\"}\n\n", gap->reason);
+    return ngx_cpymem(p, "}\n\n", sizeof("}\n\n") - 1);
 }
 
 
 static ngx_int_t
-ngx_http_push_sse_closed(ngx_http_push_client_t *client, char *reason)
+ngx_http_push_sse_closed(ngx_http_push_subscription_t *s, ngx_str_t *channel,
+    char *reason, ngx_uint_t last)
 {
-    u_char     *p, *last;
-    ngx_str_t   channel, bytes;
+    u_char     *p, *end;
+    ngx_int_t   rc;
+    ngx_str_t   bytes;
 
-    ngx_push_hub_channel(&client->subscription, &channel);
-
-    p = ngx_alloc(NGX_HTTP_PUSH_NOTICE_ROOM
-                  + ngx_push_json_string_size(&channel),
-                  ngx_cycle->log);
+    p = ngx_alloc(NGX_HTTP_PUSH_NOTICE_SIZE
+                  + ngx_push_json_string_size(channel), ngx_cycle->log);
 
     if (p == NULL) {
-        ngx_http_push_client_close(client);
+        ngx_http_push_client_close(s->client);
         return NGX_DONE;
     }
 
-    last = ngx_cpymem(p, "event: push.closed\ndata: {\"channel\":",
-                      sizeof("event: push.closed\ndata: {\"channel\":") - 1);
-    last = ngx_push_json_string(last, &channel);
-    last = ngx_sprintf(last, ",\"reason\":\"%s\"}\n\n", reason);
+    end = ngx_cpymem(p, "event: push.closed\ndata: {\"channel\":",
+                     sizeof("event: push.closed\ndata: {\"channel\":") - 1);
+    end = ngx_push_json_string(end, channel);
+    end = ngx_sprintf(end, ",\"reason\":\"%s\"}\n\n", reason);
 
     bytes.data = p;
-    bytes.len = last - p;
+    bytes.len = end - p;
 
-    ngx_http_push_client_end(client, &bytes);
+    rc = NGX_DONE;
+
+    if (last) {
+        ngx_http_push_client_end(s->client, &bytes);
+
+    } else {
+        rc = ngx_http_push_client_write(s->client, &bytes);
+    }
 
     ngx_free(p);
 
-    return NGX_DONE;
+    return rc;
 }
 
 
 static void
 ngx_http_push_sse_reconnect(ngx_http_push_client_t *client)
 {
-    u_char         *p, buf[NGX_HTTP_PUSH_NOTICE_ROOM];
-    ngx_str_t       bytes;
-    ngx_uint_t      retry;
-    ngx_push_id_t   id;
+    u_char      *p;
+    ngx_str_t    bytes;
+    ngx_uint_t   retry;
+
+    bytes.data = ngx_alloc(NGX_HTTP_PUSH_NOTICE_SIZE
+                           + ngx_http_push_position_size(client),
+                           ngx_cycle->log);
+
+    if (bytes.data == NULL) {
+        ngx_http_push_client_close(client);
+        return;
+    }
 
     retry = ngx_http_push_random_retry(client->conf);
 
-    id.epoch = client->subscription.epoch;
-    id.seq = client->subscription.cursor;
-
-    p = ngx_sprintf(buf, "retry: %ui\nevent: push.reconnect\nid: ", retry);
-    p = ngx_push_id_format(p, &id);
+    p = ngx_sprintf(bytes.data, "retry: %ui\nevent: push.reconnect\nid: ",
+                    retry);
+    p = ngx_http_push_position(p, client, NULL, 0);
     p = ngx_sprintf(p, "\ndata: {\"retry\":%ui}\n\n", retry);
 
-    bytes.data = buf;
-    bytes.len = p - buf;
+    bytes.len = p - bytes.data;
 
     ngx_http_push_client_end(client, &bytes);
+
+    ngx_free(bytes.data);
+}
+
+
+static ngx_int_t
+ngx_http_push_sse_heartbeat(ngx_http_push_client_t *client)
+{
+    ngx_str_t  comment = ngx_string(":\n");
+
+    return ngx_http_push_client_write(client, &comment);
 }

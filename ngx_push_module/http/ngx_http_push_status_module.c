@@ -95,11 +95,6 @@ ngx_module_t  ngx_http_push_status_module = {
 };
 
 
-static ngx_str_t  ngx_http_push_status_transports[] = {
-    ngx_string("sse")
-};
-
-
 /* what is in none of them holds the zone itself: "fixed" */
 
 static ngx_http_push_number_t  ngx_http_push_status_uses[] = {
@@ -360,7 +355,7 @@ ngx_http_push_status_sums(u_char *p, ngx_uint_t *sums, ngx_uint_t total)
 
     for (t = 0; t < NGX_HTTP_PUSH_TRANSPORTS; t++) {
         p = ngx_sprintf(p, "%s\"%V\":%ui", t ? "," : "",
-                        &ngx_http_push_status_transports[t], sums[t]);
+                        &ngx_http_push_transport_names[t], sums[t]);
     }
 
     return total ? ngx_sprintf(p, ",\"total\":%ui", sums[t]) : p;

@@ -8,15 +8,16 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_push_client.h"
-#include "ngx_http_push_sse.h"
+#include "ngx_http_push_publish.h"
+#include "ngx_http_push_render.h"
 
 
 /* push_subscribe: configuration, and the way to a transport */
 
 
 #define NGX_HTTP_PUSH_METHODS         "GET, HEAD, OPTIONS"
-#define NGX_HTTP_PUSH_NOT_ACCEPTABLE  406
+
+#define NGX_HTTP_PUSH_ALL             0xf
 
 
 static void *ngx_http_push_subscribe_create_conf(ngx_conf_t *cf);
@@ -24,15 +25,21 @@ static char *ngx_http_push_subscribe_merge_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_push_subscribe_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_push_start_slot(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_push_retry_slot(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_push_max_age_slot(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 static ngx_int_t ngx_http_push_subscribe_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_push_subscribe_refuse(ngx_http_request_t *r,
+    ngx_uint_t status);
 static ngx_int_t ngx_http_push_subscribe_init(ngx_cycle_t *cycle);
 static void ngx_http_push_subscribe_exit(ngx_cycle_t *cycle);
+
+
+/* by ngx_http_push_transport_e */
+
+static ngx_http_push_transport_pt  ngx_http_push_handlers[] = {
+    ngx_http_push_sse_handler,
+    ngx_http_push_websocket_handler,
+    ngx_http_push_ndjson_handler,
+    ngx_http_push_poll_handler
+};
 
 
 static ngx_conf_enum_t  ngx_http_push_formats[] = {
@@ -100,6 +107,34 @@ static ngx_command_t  ngx_http_push_subscribe_commands[] = {
       offsetof(ngx_http_push_subscribe_conf_t, slow_reader),
       ngx_http_push_slow_readers },
 
+    { ngx_string("push_transports"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_push_transports_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("push_poll_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_push_subscribe_conf_t, poll_timeout),
+      NULL },
+
+    { ngx_string("push_client_publish"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_push_client_publish_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("push_client_subscribe"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_push_client_subscribe_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("push_hibernate"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
@@ -145,11 +180,12 @@ ngx_module_t  ngx_http_push_subscribe_module = {
 static ngx_int_t
 ngx_http_push_subscribe_handler(ngx_http_request_t *r)
 {
-    char                      *cause;
-    ngx_int_t                  rc;
-    ngx_str_t                 *name;
-    ngx_http_push_ctx_t       *ctx;
-    ngx_http_push_loc_conf_t  *plcf;
+    char                            *cause;
+    ngx_int_t                        rc;
+    ngx_uint_t                       transport;
+    ngx_http_push_ctx_t             *ctx;
+    ngx_http_push_loc_conf_t        *plcf;
+    ngx_http_push_subscribe_conf_t  *conf;
 
     if (r != r->main) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
@@ -179,11 +215,11 @@ ngx_http_push_subscribe_handler(ngx_http_request_t *r)
 
     r->disable_not_modified = 1;
 
-    if (!ngx_http_push_wants_sse(r)) {
-        return ngx_http_push_problem(r, NGX_HTTP_PUSH_NOT_ACCEPTABLE,
-                                     "not-acceptable",
-                                     "only text/event-stream is served here",
-                                     NULL);
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_push_subscribe_module);
+    transport = ngx_http_push_choose(r, conf);
+
+    if (transport >= NGX_HTTP_PUSH_TRANSPORTS) {
+        return ngx_http_push_subscribe_refuse(r, transport);
     }
 
     ctx = ngx_http_push_get_ctx(r);
@@ -193,12 +229,12 @@ ngx_http_push_subscribe_handler(ngx_http_request_t *r)
 
     plcf = ngx_http_get_module_loc_conf(r, ngx_http_push_module);
 
-    rc = ngx_http_push_channels(r, plcf->subscribe_to, &ctx->channels, &cause);
+    /* a client that names its channels later may begin with none */
 
-    if (rc == NGX_OK && ctx->channels->nelts > 1) {
-        cause = "a subscription is of one channel";
-        rc = NGX_DECLINED;
-    }
+    rc = ngx_http_push_channels(r, plcf->subscribe_to,
+                                transport == NGX_HTTP_PUSH_WEBSOCKET
+                                && ngx_http_push_has_commands(r, conf),
+                                &ctx->channels, &cause);
 
     if (rc == NGX_DECLINED) {
         return ngx_http_push_problem(r, NGX_HTTP_BAD_REQUEST, "bad-channel",
@@ -209,9 +245,28 @@ ngx_http_push_subscribe_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    name = ctx->channels->elts;
+    return ngx_http_push_handlers[transport](r, ctx);
+}
 
-    return ngx_http_push_sse_handler(r, ctx, name);
+
+static ngx_int_t
+ngx_http_push_subscribe_refuse(ngx_http_request_t *r, ngx_uint_t status)
+{
+    ngx_str_t  value = ngx_string("websocket");
+
+    if (status == NGX_HTTP_PUSH_UPGRADE_REQUIRED) {
+
+        if (ngx_http_push_header(r, "Upgrade", &value) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return ngx_http_push_problem(r, status, "upgrade-required",
+                                     "only WebSocket is served here", NULL);
+    }
+
+    return ngx_http_push_problem(r, status, "not-acceptable",
+                                 "the transport asked for is not served here",
+                                 NULL);
 }
 
 
@@ -230,6 +285,10 @@ ngx_http_push_subscribe_create_conf(ngx_conf_t *cf)
      *
      *     conf->start = { 0 };
      *     conf->start_set = 0;
+     *     conf->transports = 0;
+     *     conf->client_publish = NULL;
+     *     conf->client_publish_own = 0;
+     *     conf->client_subscribe = NULL;
      */
 
     conf->format = NGX_CONF_UNSET_UINT;
@@ -239,6 +298,7 @@ ngx_http_push_subscribe_create_conf(ngx_conf_t *cf)
     conf->retry_max = NGX_CONF_UNSET_MSEC;
     conf->max_age = NGX_CONF_UNSET_MSEC;
     conf->max_age_jitter = NGX_CONF_UNSET_UINT;
+    conf->poll_timeout = NGX_CONF_UNSET_MSEC;
     conf->hibernate = NGX_CONF_UNSET;
 
     return conf;
@@ -251,8 +311,9 @@ ngx_http_push_subscribe_merge_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_push_subscribe_conf_t *prev = parent;
     ngx_http_push_subscribe_conf_t *conf = child;
 
-    ngx_http_core_loc_conf_t  *clcf;
-    ngx_http_push_loc_conf_t  *plcf;
+    ngx_http_core_loc_conf_t      *clcf;
+    ngx_http_push_loc_conf_t      *plcf;
+    ngx_http_push_publish_conf_t  *pcf;
 
     if (!conf->start_set) {
         conf->start = prev->start;
@@ -268,9 +329,24 @@ ngx_http_push_subscribe_merge_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->retry_max, prev->retry_max, 5000);
     ngx_conf_merge_msec_value(conf->max_age, prev->max_age, 0);
     ngx_conf_merge_uint_value(conf->max_age_jitter, prev->max_age_jitter, 20);
+    ngx_conf_merge_msec_value(conf->poll_timeout, prev->poll_timeout, 30000);
     ngx_conf_merge_value(conf->hibernate, prev->hibernate, 1);
 
-    /* these two are merged already: their modules come before this one */
+    if (conf->transports == 0) {
+        conf->transports = prev->transports ? prev->transports
+                                            : NGX_HTTP_PUSH_ALL;
+    }
+
+    if (conf->client_publish == NULL) {
+        conf->client_publish = prev->client_publish;
+        conf->client_publish_own = prev->client_publish_own;
+    }
+
+    if (conf->client_subscribe == NULL) {
+        conf->client_subscribe = prev->client_subscribe;
+    }
+
+    /* these are merged already: their modules come before this one */
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     conf->send_timeout = clcf->send_timeout;
@@ -279,6 +355,10 @@ ngx_http_push_subscribe_merge_conf(ngx_conf_t *cf, void *parent, void *child)
 
     plcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_push_module);
     conf->zone = plcf->zone;
+
+    pcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_push_publish_module);
+    conf->rules = &pcf->rules;
+    conf->max_message = pcf->max_size;
 
     return NGX_CONF_OK;
 }
@@ -295,125 +375,6 @@ ngx_http_push_subscribe_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     plcf->subscribe = ngx_http_push_subscribe_handler;
 
     return ngx_http_push_channels_slot(cf, &plcf->subscribe_to);
-}
-
-
-/* earliest | latest | last:N */
-
-static char *
-ngx_http_push_start_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_push_subscribe_conf_t *scf = conf;
-
-    ngx_str_t            *value;
-    ngx_push_position_t   position;
-
-    if (scf->start_set) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_push_position_parse(&value[1], &position) != NGX_OK
-        || position.type == NGX_PUSH_START_ID)
-    {
-        return ngx_http_push_bad_value(cf, &value[1]);
-    }
-
-    scf->start_set = 1;
-    (void) ngx_http_push_set_start(&scf->start, &position);
-
-    return NGX_CONF_OK;
-}
-
-
-/* min [max] */
-
-static char *
-ngx_http_push_retry_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_push_subscribe_conf_t *scf = conf;
-
-    ngx_int_t   min, max;
-    ngx_str_t  *value, *last;
-
-    if (scf->retry_min != NGX_CONF_UNSET_MSEC) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-    last = &value[cf->args->nelts - 1];
-
-    min = ngx_parse_time(&value[1], 0);
-
-    if (min == NGX_ERROR) {
-        return ngx_http_push_bad_value(cf, &value[1]);
-    }
-
-    max = ngx_parse_time(last, 0);
-
-    if (max == NGX_ERROR || max < min) {
-        return ngx_http_push_bad_value(cf, last);
-    }
-
-    scf->retry_min = min;
-    scf->retry_max = max;
-
-    return NGX_CONF_OK;
-}
-
-
-/* off | time [jitter=percent%] */
-
-static char *
-ngx_http_push_max_age_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_push_subscribe_conf_t *scf = conf;
-
-    ngx_int_t   n;
-    ngx_str_t  *value, *jitter;
-
-    if (scf->max_age != NGX_CONF_UNSET_MSEC) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-    jitter = &value[cf->args->nelts - 1];
-
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-        n = 0;
-
-    } else {
-        n = ngx_parse_time(&value[1], 0);
-
-        if (n == NGX_ERROR || n < 1000) {
-            return ngx_http_push_bad_value(cf, &value[1]);
-        }
-    }
-
-    scf->max_age = n;
-
-    if (cf->args->nelts == 2) {
-        return NGX_CONF_OK;
-    }
-
-    if (n == 0
-        || jitter->len < sizeof("jitter=0%") - 1
-        || ngx_strncmp(jitter->data, "jitter=", 7) != 0
-        || jitter->data[jitter->len - 1] != '%')
-    {
-        return ngx_http_push_bad_value(cf, jitter);
-    }
-
-    n = ngx_atoi(jitter->data + 7, jitter->len - 8);
-
-    if (n == NGX_ERROR || n > 100) {
-        return ngx_http_push_bad_value(cf, jitter);
-    }
-
-    scf->max_age_jitter = n;
-
-    return NGX_CONF_OK;
 }
 
 
@@ -455,5 +416,5 @@ ngx_http_push_subscribe_exit(ngx_cycle_t *cycle)
     }
 
     ngx_http_push_wheel_close();
-    ngx_http_push_sse_exit();
+    ngx_http_push_render_exit();
 }

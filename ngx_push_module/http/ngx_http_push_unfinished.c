@@ -51,7 +51,7 @@ ngx_http_push_unfinished_add(ngx_http_push_client_t *client, u_char *p,
         return NGX_ERROR;
     }
 
-    chunked = client->chunked && client->request == NULL;
+    chunked = client->chunked && client->direct;
     end = u->data;
 
     if (len && chunked && !framed) {
@@ -77,7 +77,7 @@ ngx_http_push_unfinished_add(ngx_http_push_client_t *client, u_char *p,
     u->buf.memory = (end > u->data);
     u->buf.flush = 1;
 
-    if (last && client->request) {
+    if (last && !client->direct) {
         u->buf.last_buf = 1;
     }
 
@@ -87,7 +87,7 @@ ngx_http_push_unfinished_add(ngx_http_push_client_t *client, u_char *p,
 
     *next = u;
 
-    if (client->request == NULL) {
+    if (client->direct) {
         return NGX_OK;
     }
 
@@ -104,8 +104,8 @@ ngx_http_push_unfinished_add(ngx_http_push_client_t *client, u_char *p,
 ngx_int_t
 ngx_http_push_unfinished_send(ngx_http_push_client_t *client)
 {
-    return client->request ? ngx_http_push_unfinished_kept(client)
-                           : ngx_http_push_unfinished_own(client);
+    return client->direct ? ngx_http_push_unfinished_own(client)
+                          : ngx_http_push_unfinished_kept(client);
 }
 
 

@@ -75,6 +75,7 @@ static ngx_int_t
 ngx_http_push_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data)
 {
+    ngx_int_t             rc;
     ngx_str_t             value;
     ngx_http_push_ctx_t  *ctx;
 
@@ -91,6 +92,14 @@ ngx_http_push_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         return ngx_http_push_set_variable(v, &ctx->transport);
     }
 
+    if (data == NGX_HTTP_PUSH_VAR_ID && ctx->has_id) {
+        rc = ngx_http_push_subscriber_position(r, &value);
+
+        if (rc != NGX_DECLINED) {
+            return (rc == NGX_OK) ? ngx_http_push_set_variable(v, &value) : rc;
+        }
+    }
+
     value.data = ngx_pnalloc(r->pool, ngx_max(NGX_PUSH_ID_LEN,
                                               NGX_INT_T_LEN));
     if (value.data == NULL) {
@@ -98,7 +107,6 @@ ngx_http_push_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     }
 
     if (data == NGX_HTTP_PUSH_VAR_ID && ctx->has_id) {
-        ngx_http_push_last_id(r, &ctx->id);
         value.len = ngx_push_id_format(value.data, &ctx->id) - value.data;
     }
 
@@ -186,7 +194,7 @@ ngx_http_push_channels_now(ngx_http_request_t *r)
     }
 
     if (exprs == NULL
-        || ngx_http_push_channels(r, exprs, &channels, NULL) != NGX_OK)
+        || ngx_http_push_channels(r, exprs, 1, &channels, NULL) != NGX_OK)
     {
         return NULL;
     }
@@ -199,31 +207,36 @@ static ngx_int_t
 ngx_http_push_user_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_str_t                  value;
-    ngx_http_push_loc_conf_t  *plcf;
+    ngx_str_t  value;
 
-    r = ngx_http_push_meant(r);
+    if (ngx_http_push_user(ngx_http_push_meant(r), &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_push_set_variable(v, &value);
+}
+
+
+ngx_int_t
+ngx_http_push_user(ngx_http_request_t *r, ngx_str_t *user)
+{
+    ngx_http_push_loc_conf_t  *plcf;
 
     plcf = ngx_http_get_module_loc_conf(r, ngx_http_push_module);
 
     if (plcf->user) {
-
-        if (ngx_http_complex_value(r, plcf->user, &value) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-    } else {
-
-        /* as $remote_user */
-
-        ngx_str_null(&value);
-
-        if (ngx_http_auth_basic_user(r) == NGX_OK) {
-            value = r->headers_in.user;
-        }
+        return ngx_http_complex_value(r, plcf->user, user);
     }
 
-    return ngx_http_push_set_variable(v, &value);
+    /* as $remote_user */
+
+    ngx_str_null(user);
+
+    if (ngx_http_auth_basic_user(r) == NGX_OK) {
+        *user = r->headers_in.user;
+    }
+
+    return NGX_OK;
 }
 
 

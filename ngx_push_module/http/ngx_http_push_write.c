@@ -53,7 +53,7 @@ ngx_http_push_client_write_pieces(ngx_http_push_client_t *client,
     p = start;
     *begun = 0;
 
-    if (client->request) {
+    if (!client->direct) {
         *begun = n;
 
         rc = ngx_http_push_unfinished_add(client, start, ends[n - 1] - start,

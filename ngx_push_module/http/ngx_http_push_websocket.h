@@ -1,0 +1,130 @@
+
+/*
+ * Copyright (C) The ngx_push_module authors
+ */
+
+
+#ifndef _NGX_HTTP_PUSH_WEBSOCKET_H_INCLUDED_
+#define _NGX_HTTP_PUSH_WEBSOCKET_H_INCLUDED_
+
+
+#include "ngx_http_push_notice.h"
+#include "ngx_push_websocket.h"
+
+
+/*
+ * WebSocket (RFC 6455): the handshake, what is sent, what comes in, and the
+ * commands in it.
+ */
+
+
+#define NGX_HTTP_PUSH_CLOSE_NORMAL   1000
+#define NGX_HTTP_PUSH_CLOSE_DATA     1003
+#define NGX_HTTP_PUSH_CLOSE_INVALID  1007
+#define NGX_HTTP_PUSH_CLOSE_POLICY   1008
+#define NGX_HTTP_PUSH_CLOSE_LARGE    1009
+#define NGX_HTTP_PUSH_CLOSE_ERROR    1011
+#define NGX_HTTP_PUSH_CLOSE_RESTART  1012
+#define NGX_HTTP_PUSH_CLOSE_LATER    1013
+#define NGX_HTTP_PUSH_CLOSE_GAP      4200
+
+/* the most that a control frame holds */
+#define NGX_HTTP_PUSH_CONTROL        125
+
+
+/* what is coming in; a client between two frames has none of it */
+
+typedef struct {
+    ngx_push_websocket_t   frames;
+    ngx_str_t              early;            /* came with the handshake */
+    u_char                *message;
+    size_t                 len;
+    size_t                 size;
+    uint16_t               refuse;           /* to be closed with this code */
+    uint8_t                ncontrol;
+    u_char                 control[NGX_HTTP_PUSH_CONTROL];
+} ngx_http_push_input_t;
+
+
+/* who a client is that may publish, and its location's own channels */
+
+typedef struct {
+    ngx_str_t              user;
+    ngx_str_t             *own;
+    ngx_uint_t             nown;
+} ngx_http_push_rights_t;
+
+
+extern const ngx_http_push_transport_t  ngx_http_push_websocket;
+
+
+/* the state for what comes in, made on first need; NULL: no memory */
+
+ngx_http_push_input_t *ngx_http_push_websocket_input(
+    ngx_http_push_client_t *client);
+void ngx_http_push_websocket_readable(ngx_http_push_client_t *client);
+void ngx_http_push_websocket_release(ngx_http_push_client_t *client);
+
+/*
+ * A part of a message, and with "end" its last.  NGX_OK, or NGX_DONE: the
+ * client is gone or ending.
+ */
+
+ngx_int_t ngx_http_push_input_data(ngx_http_push_client_t *client,
+    ngx_str_t *piece, ngx_uint_t end);
+
+/* closes for what the client has done wrong; NGX_DONE */
+
+ngx_int_t ngx_http_push_input_fail(ngx_http_push_client_t *client,
+    ngx_uint_t code, char *why);
+
+/*
+ * Sends a frame whose payload has been written with NGX_HTTP_PUSH_FRAME_ROOM
+ * bytes before it, from "p" on.  Returns as ngx_http_push_client_write().
+ */
+
+ngx_int_t ngx_http_push_websocket_send(ngx_http_push_client_t *client,
+    u_char *p, u_char *last);
+
+/* begins a closing handshake; the client must not be used any more */
+
+void ngx_http_push_websocket_close(ngx_http_push_client_t *client,
+    ngx_uint_t code, ngx_str_t *reason);
+
+/* the same with "retry=<ms>" as its reason, and since=<position> */
+
+void ngx_http_push_websocket_retry(ngx_http_push_client_t *client,
+    ngx_uint_t code, ngx_uint_t since);
+
+/* a message of a push.json client; NGX_OK, or NGX_DONE: the client is gone */
+
+ngx_int_t ngx_http_push_command(ngx_http_push_client_t *client,
+    ngx_str_t *text);
+
+/*
+ * What a client publishes.  NGX_OK, NGX_DECLINED: refused, as the outcome of
+ * the target tells; NGX_ERROR: no memory.
+ */
+
+typedef struct {
+    ngx_str_t              body;
+    ngx_str_t              content_type;
+    ngx_str_t              event;
+    ngx_push_target_t     *targets;
+    ngx_uint_t             ntargets;
+} ngx_http_push_said_t;
+
+ngx_int_t ngx_http_push_say(ngx_http_push_client_t *client,
+    ngx_http_push_said_t *said);
+
+/* rights */
+
+ngx_int_t ngx_http_push_rights_create(ngx_http_push_client_t *client,
+    ngx_http_push_request_t *q);
+ngx_uint_t ngx_http_push_may_publish(ngx_http_push_client_t *client,
+    ngx_str_t *channel);
+ngx_uint_t ngx_http_push_may_subscribe(ngx_http_push_client_t *client,
+    ngx_str_t *channel);
+
+
+#endif /* _NGX_HTTP_PUSH_WEBSOCKET_H_INCLUDED_ */
