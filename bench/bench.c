@@ -22,6 +22,7 @@
 
 static void bench_processes(void);
 static void bench_start(void);
+static void bench_go(int signo);
 static void bench_child(uint32_t index);
 static int bench_live(bench_measures_t *m);
 static int bench_replay(bench_measures_t *m);
@@ -118,9 +119,28 @@ bench_start(void)
         exit(2);
     }
 
+    if (bench_options.hold) {
+        signal(SIGUSR1, bench_go);
+    }
+
     for (i = 0; i <= bench_options.processes; i++) {
         bench_child(i);
     }
+}
+
+
+/* what is held goes on */
+
+static void
+bench_go(int signo)
+{
+    uint64_t  one;
+
+    (void) signo;
+
+    one = 1;
+    bench_shared->go = 1;
+    (void) !write(bench_wake, &one, sizeof(one));
 }
 
 
@@ -268,7 +288,7 @@ bench_wait(int (*done)(void), const char *what)
                    + bench_sum(offsetof(bench_counts_t, ended))
                    + bench_shared->published + bench_shared->sealed;
 
-        if (progress != so_far) {
+        if (progress != so_far || bench_shared->held) {
             so_far = progress;
             since = now;
         }

@@ -72,6 +72,7 @@ typedef struct {
 
     uint32_t         window;      /* messages in flight, or */
     uint32_t         rate;        /* messages a second */
+    uint32_t         hold;        /* after so many of a channel wait for USR1 */
 
     uint32_t         churn;       /* messages per connection, at most */
     uint32_t         master;      /* the pid of NGINX */
@@ -120,10 +121,12 @@ typedef struct {
     _Atomic int        publish;
     _Atomic int        seal;
     _Atomic int        stop;
+    _Atomic int        go;           /* the signal has come */
 
     _Atomic int        waiting;      /* the publisher wants to be woken */
     _Atomic uint64_t   published;
     _Atomic uint64_t   expected;     /* what these are in deliveries */
+    _Atomic int        held;         /* the publisher waits for the signal */
     _Atomic int        done;         /* the publisher has published all */
     _Atomic int        sealed;
     _Atomic uint64_t   first;        /* when it began */

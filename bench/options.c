@@ -45,6 +45,8 @@ static const char  bench_usage[] =
 "  --window=1           messages in flight: published, but not with everyone;\n"
 "                       0: as fast as it goes\n"
 "  --rate=N             instead: messages a second\n"
+"  --hold=N             after N messages of each channel publish no more until\n"
+"                       a SIGUSR1 comes\n"
 "  --replay             publish all, then subscribe with since=earliest\n"
 "  --churn=N            hang up after 1 to N messages, resume by the last id\n"
 "  --reconnect          the server may end connections (reload, kill)\n"
@@ -82,6 +84,7 @@ static bench_number_t  bench_numbers[] = {
     { "processes", &bench_options.processes, 1, BENCH_PROCESSES },
     { "window", &bench_options.window, 0, 1000000 },
     { "rate", &bench_options.rate, 1, 10000000 },
+    { "hold", &bench_options.hold, 1, 100000000 },
     { "churn", &bench_options.churn, 1, 1000000 },
     { "master", &bench_options.master, 1, INT32_MAX },
     { "seed", &bench_options.seed, 0, UINT32_MAX },

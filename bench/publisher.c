@@ -49,6 +49,7 @@ static void bench_publish_init(void);
 static void bench_publish_connect(bench_publisher_t *p);
 static void bench_publish_run(uint64_t total);
 static int bench_publish_next(bench_publisher_t *p, uint64_t total);
+static int bench_publish_hold(uint64_t message);
 static int bench_publish_due(uint64_t n, uint32_t channel, uint64_t *time);
 static void bench_publish_wait(uint64_t n);
 static void bench_publish_request(bench_publisher_t *p, uint64_t time);
@@ -61,6 +62,8 @@ static void bench_publish_lost(bench_publisher_t *p);
 static int                 bench_publish_ep;
 static int                 bench_publish_timer;
 static uint32_t            bench_publish_n;
+static uint64_t            bench_publish_start;  /* of the schedule */
+static uint64_t            bench_publish_held;   /* since when */
 static bench_publisher_t  *bench_publishers;
 
 
@@ -73,7 +76,8 @@ bench_publish(void)
         usleep(1000);
     }
 
-    bench_shared->first = bench_now();
+    bench_publish_start = bench_now();
+    bench_shared->first = bench_publish_start;
     bench_publish_run(bench_options.messages);
     bench_shared->last = bench_now();
     bench_shared->done = 1;
@@ -224,6 +228,10 @@ bench_publish_next(bench_publisher_t *p, uint64_t total)
             return 0;
         }
 
+        if (bench_publish_hold(message)) {
+            return 1;
+        }
+
         p->channel = p->index + p->next % p->own * bench_publish_n;
         p->number = message < bench_options.messages ? message + 1 : 0;
 
@@ -255,6 +263,34 @@ bench_publish_next(bench_publisher_t *p, uint64_t total)
 }
 
 
+/* what follows the hold is due as much later as it lasted */
+
+static int
+bench_publish_hold(uint64_t message)
+{
+    if (bench_options.hold == 0 || message < bench_options.hold) {
+        return 0;
+    }
+
+    if (!bench_shared->go) {
+
+        if (!bench_shared->held) {
+            bench_publish_held = bench_now();
+            bench_shared->held = 1;
+        }
+
+        return 1;
+    }
+
+    if (bench_shared->held) {
+        bench_publish_start += bench_now() - bench_publish_held;
+        bench_shared->held = 0;
+    }
+
+    return 0;
+}
+
+
 /* may the n-th message go?  Its time is when it was due, not when it goes */
 
 static int
@@ -268,7 +304,7 @@ bench_publish_due(uint64_t n, uint32_t channel, uint64_t *time)
     *time = bench_now();
 
     if (o->rate) {
-        due = bench_shared->first + n * 1000000000 / o->rate;
+        due = bench_publish_start + n * 1000000000 / o->rate;
 
         if (due > *time) {
             bench_publish_wait(due);
