@@ -79,7 +79,6 @@ ngx_http_push_deliver_messages(ngx_http_push_subscription_t *s,
 {
     u_char                     *start;
     ngx_int_t                   rc;
-    ngx_str_t                   channel;
     ngx_uint_t                  i, n, begun, variant;
     ngx_http_push_client_t     *client;
     ngx_http_push_rendering_t  *d;
@@ -99,9 +98,7 @@ ngx_http_push_deliver_messages(ngx_http_push_subscription_t *s,
         variant = ngx_http_push_is_frame(kind)
                   ? client->window : (client->chunked && client->direct);
 
-        ngx_push_hub_channel(&s->base, &channel);
-
-        d = ngx_http_push_render_batch(b, kind, variant, &channel);
+        d = ngx_http_push_render_batch(s, b, kind, variant);
         start = (d && i) ? d->ends[i - 1] : (d ? d->start : NULL);
     }
 

@@ -55,7 +55,6 @@ ngx_http_push_poll_messages(ngx_http_push_subscription_t *s,
     ngx_push_batch_t *b)
 {
     u_char                     *start;
-    ngx_str_t                   channel;
     ngx_uint_t                  i;
     ngx_http_push_rendering_t  *d;
 
@@ -68,9 +67,7 @@ ngx_http_push_poll_messages(ngx_http_push_subscription_t *s,
         start = d ? d->start : NULL;
 
     } else {
-        ngx_push_hub_channel(&s->base, &channel);
-        d = ngx_http_push_render_batch(b, NGX_HTTP_PUSH_KIND_NDJSON, 0,
-                                       &channel);
+        d = ngx_http_push_render_batch(s, b, NGX_HTTP_PUSH_KIND_NDJSON, 0);
         start = (d && i) ? d->ends[i - 1] : (d ? d->start : NULL);
     }
 

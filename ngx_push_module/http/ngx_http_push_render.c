@@ -54,8 +54,8 @@ static ngx_http_push_rendering_t
 
 
 ngx_http_push_rendering_t *
-ngx_http_push_render_batch(ngx_push_batch_t *b, ngx_uint_t kind,
-    ngx_uint_t variant, ngx_str_t *channel)
+ngx_http_push_render_batch(ngx_http_push_subscription_t *s,
+    ngx_push_batch_t *b, ngx_uint_t kind, ngx_uint_t variant)
 {
     u_char                      id[NGX_PUSH_ID_LEN];
     ngx_int_t                   rc;
@@ -68,6 +68,8 @@ ngx_http_push_render_batch(ngx_push_batch_t *b, ngx_uint_t kind,
         return d;
     }
 
+    d->batch = NULL;
+
     if (kind == NGX_HTTP_PUSH_KIND_SSE) {
         rc = ngx_http_push_render_stored(d, b, variant);
 
@@ -77,8 +79,8 @@ ngx_http_push_render_batch(ngx_push_batch_t *b, ngx_uint_t kind,
         rd.batch = b;
         rd.kind = kind;
         rd.variant = variant;
-        rd.envelope.channel = *channel;
         rd.envelope.id.data = id;
+        ngx_push_hub_channel(&s->base, &rd.envelope.channel);
 
         rc = ngx_http_push_render_made(d, &rd);
     }

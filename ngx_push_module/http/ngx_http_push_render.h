@@ -46,8 +46,9 @@ typedef struct {
 
 /* NULL: no memory */
 
-ngx_http_push_rendering_t *ngx_http_push_render_batch(ngx_push_batch_t *b,
-    ngx_uint_t kind, ngx_uint_t variant, ngx_str_t *channel);
+ngx_http_push_rendering_t *ngx_http_push_render_batch(
+    ngx_http_push_subscription_t *s, ngx_push_batch_t *b, ngx_uint_t kind,
+    ngx_uint_t variant);
 
 /*
  * The same from message i on for one client of several channels, with its

@@ -60,7 +60,7 @@ ngx_http_push_splice(ngx_http_push_subscription_t *s, ngx_push_batch_t *b,
     form = (kind == NGX_HTTP_PUSH_KIND_FRAME_JSON) ? NGX_HTTP_PUSH_KIND_NDJSON
                                                    : kind;
 
-    made = ngx_http_push_render_batch(b, form, 0, &channel);
+    made = ngx_http_push_render_batch(s, b, form, 0);
     if (made == NULL) {
         return NULL;
     }

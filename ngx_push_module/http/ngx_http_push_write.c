@@ -18,8 +18,11 @@
 #define NGX_HTTP_PUSH_RECORD  16384
 
 
-static ngx_uint_t ngx_http_push_client_group(ngx_http_push_client_t *client,
-    u_char *start, u_char **ends, ngx_uint_t i, ngx_uint_t n);
+static ngx_int_t ngx_http_push_client_rest(ngx_http_push_client_t *client,
+    u_char *start, size_t sent, u_char **ends, ngx_uint_t *begun);
+static ngx_int_t ngx_http_push_client_records(
+    ngx_http_push_client_t *client, u_char *start, u_char **ends,
+    ngx_uint_t n, ngx_uint_t *begun);
 static ngx_int_t ngx_http_push_client_flow(ngx_http_push_client_t *client,
     ngx_int_t rc);
 
@@ -43,21 +46,19 @@ ngx_int_t
 ngx_http_push_client_write_pieces(ngx_http_push_client_t *client,
     u_char *start, u_char **ends, ngx_uint_t n, ngx_uint_t *begun)
 {
-    u_char            *p, *end;
+    size_t             size;
     ssize_t            sent;
     ngx_int_t          rc;
-    ngx_uint_t         last;
     ngx_connection_t  *c;
 
     c = client->connection;
-    p = start;
-    *begun = 0;
+    size = ends[n - 1] - start;
 
     if (!client->direct) {
         *begun = n;
 
-        rc = ngx_http_push_unfinished_add(client, start, ends[n - 1] - start,
-                                          1, 0);
+        rc = ngx_http_push_unfinished_add(client, start, size, 1, 0);
+
         if (rc == NGX_OK) {
             rc = ngx_http_push_unfinished_send(client);
         }
@@ -65,44 +66,100 @@ ngx_http_push_client_write_pieces(ngx_http_push_client_t *client,
         return ngx_http_push_client_flow(client, rc);
     }
 
-    while (*begun < n) {
-        last = ngx_http_push_client_group(client, p, ends, *begun, n);
-        end = ends[last];
+    if (c->ssl) {
+        return ngx_http_push_client_records(client, start, ends, n, begun);
+    }
 
-        sent = ngx_http_push_send(c, p, end - p);
+    sent = c->send(c, start, size);
 
-        if (sent == NGX_ERROR) {
-            return ngx_http_push_client_flow(client, NGX_ERROR);
+    /* nearly always */
+
+    if (sent == (ssize_t) size) {
+        client->written = ngx_http_push_seconds();
+        return NGX_OK;
+    }
+
+    if (sent == NGX_ERROR) {
+        return ngx_http_push_client_flow(client, NGX_ERROR);
+    }
+
+    return ngx_http_push_client_rest(client, start, ngx_max(sent, 0), ends,
+                                     begun);
+}
+
+
+/* the piece that was begun goes on later, those after it are not taken */
+
+static ngx_int_t
+ngx_http_push_client_rest(ngx_http_push_client_t *client, u_char *start,
+    size_t sent, u_char **ends, ngx_uint_t *begun)
+{
+    u_char      *p;
+    ngx_int_t    rc;
+    ngx_uint_t   i;
+
+    p = start + sent;
+
+    for (i = 0; ends[i] <= p; i++) { /* void */ }
+
+    *begun = i;
+    rc = NGX_AGAIN;
+
+    if (p > (i ? ends[i - 1] : start)) {
+        *begun = i + 1;
+
+        if (ngx_http_push_unfinished_add(client, p, ends[i] - p, 1, 0)
+            != NGX_OK)
+        {
+            rc = NGX_ERROR;
+        }
+    }
+
+    return ngx_http_push_client_flow(client, rc);
+}
+
+
+/* what was offered to TLS has to be offered again, all of a record */
+
+static ngx_int_t
+ngx_http_push_client_records(ngx_http_push_client_t *client, u_char *start,
+    u_char **ends, ngx_uint_t n, ngx_uint_t *begun)
+{
+    u_char      *end;
+    ssize_t      sent;
+    ngx_int_t    rc;
+    ngx_uint_t   i;
+
+    for (i = 0; i < n; start = end) {
+
+        for (end = ends[i++];
+             i < n && ends[i] - start <= NGX_HTTP_PUSH_RECORD;
+             i++)
+        {
+            end = ends[i];
         }
 
-        p += sent;
+        sent = ngx_http_push_send(client->connection, start, end - start);
 
-        while (*begun <= last && ends[*begun] <= p) {
-            (*begun)++;
-        }
-
-        if (p == end) {
+        if (sent == end - start) {
             continue;
         }
 
-        if (c->ssl) {
+        *begun = i;
+        rc = NGX_AGAIN;
 
-            /* what was offered has to be offered again */
-
-            *begun = last + 1;
-
-        } else if (p > (*begun ? ends[*begun - 1] : start)) {
-            end = ends[(*begun)++];
-
-        } else {
-            return ngx_http_push_client_flow(client, NGX_AGAIN);
+        if (sent == NGX_ERROR
+            || ngx_http_push_unfinished_add(client, start + sent,
+                                            end - start - sent, 1, 0)
+               != NGX_OK)
+        {
+            rc = NGX_ERROR;
         }
 
-        rc = ngx_http_push_unfinished_add(client, p, end - p, 1, 0);
-
-        return ngx_http_push_client_flow(client, (rc == NGX_OK) ? NGX_AGAIN
-                                                                : rc);
+        return ngx_http_push_client_flow(client, rc);
     }
+
+    *begun = n;
 
     return ngx_http_push_client_flow(client, NGX_OK);
 }
@@ -174,22 +231,4 @@ ngx_http_push_client_flow(ngx_http_push_client_t *client, ngx_int_t rc)
         ngx_http_push_client_close(client);
         return NGX_DONE;
     }
-}
-
-
-/* the last piece to go out with piece i in one write, of TLS in one record */
-
-static ngx_uint_t
-ngx_http_push_client_group(ngx_http_push_client_t *client, u_char *start,
-    u_char **ends, ngx_uint_t i, ngx_uint_t n)
-{
-    if (client->connection->ssl == NULL) {
-        return n - 1;
-    }
-
-    while (i + 1 < n && ends[i + 1] - start <= NGX_HTTP_PUSH_RECORD) {
-        i++;
-    }
-
-    return i;
 }
