@@ -15,6 +15,8 @@
 /* "data: " and LF */
 #define NGX_PUSH_SSE_DATA  (sizeof("data: \n") - 1)
 
+#define NGX_PUSH_SSE_ONES  0x0101010101010101ULL
+
 
 static size_t ngx_push_sse_data_size(ngx_push_sse_event_t *e);
 static u_char *ngx_push_sse_data(u_char *p, ngx_push_sse_event_t *e);
@@ -29,8 +31,9 @@ static u_char *ngx_push_sse_value(u_char *p, ngx_str_t *value);
 void
 ngx_push_sse_measure(ngx_push_sse_event_t *e, ngx_push_sse_layout_t *l)
 {
-    u_char  head[NGX_PUSH_CHUNK_HEAD];
-    size_t  n;
+    u_char      head[NGX_PUSH_CHUNK_HEAD];
+    size_t      n;
+    ngx_uint_t  whole;
 
     n = 0;
 
@@ -42,12 +45,16 @@ ngx_push_sse_measure(ngx_push_sse_event_t *e, ngx_push_sse_layout_t *l)
         n += sizeof("event: \n") - 1 + e->event.len;
     }
 
-    l->event = n + ngx_push_sse_data_size(e) + sizeof("\n") - 1;
+    whole = !e->binary && ngx_push_sse_one_line(&e->body);
+
+    l->event = n + sizeof("\n") - 1
+               + (whole ? NGX_PUSH_SSE_DATA + e->body.len
+                        : ngx_push_sse_data_size(e));
     l->head = ngx_push_chunk_head(head, l->event);
     l->id = e->id_len ? l->head + sizeof("id: ") - 1 : 0;
     l->size = l->head + l->event + sizeof(CRLF) - 1;
 
-    if (!e->binary && ngx_push_sse_one_line(&e->body)) {
+    if (whole) {
         l->body = l->head + n + sizeof("data: ") - 1;
         return;
     }
@@ -79,7 +86,14 @@ ngx_push_sse_render(u_char *p, ngx_push_sse_event_t *e,
         p = ngx_push_sse_value(p, &e->event);
     }
 
-    p = ngx_push_sse_data(p, e);
+    if (l->body < l->head + l->event) {
+        p = ngx_push_sse_put(p, "data: ");
+        p = ngx_push_sse_value(p, &e->body);
+
+    } else {
+        p = ngx_push_sse_data(p, e);
+    }
+
     *p++ = LF;
     p = ngx_push_sse_put(p, CRLF);
 
@@ -194,7 +208,23 @@ ngx_push_sse_base64(u_char *p, ngx_str_t *body)
 static u_char *
 ngx_push_sse_line(u_char *p, u_char *last, u_char **next)
 {
-    u_char  *end;
+    u_char    *end;
+    uint64_t   lf, cr;
+
+    /* a word at a time: subtracting 1 borrows from a byte that is 0 */
+
+    for ( /* void */ ; last - p >= 8; p += 8) {
+        ngx_memcpy(&lf, p, 8);
+
+        cr = lf ^ NGX_PUSH_SSE_ONES * CR;
+        lf = lf ^ NGX_PUSH_SSE_ONES * LF;
+
+        if ((((lf - NGX_PUSH_SSE_ONES) & ~lf)
+             | ((cr - NGX_PUSH_SSE_ONES) & ~cr)) & NGX_PUSH_SSE_ONES << 7)
+        {
+            break;
+        }
+    }
 
     while (p < last && *p != LF && *p != CR) {
         p++;

@@ -188,6 +188,7 @@ typedef struct {
     uint64_t                  from;
     uint64_t                  to;
     uint64_t                  floor;
+    uint64_t                  top;           /* of the last message here */
     uint64_t                  last;          /* of the log */
     uint64_t                  oldest;        /* 0: no history */
     ngx_uint_t                n;

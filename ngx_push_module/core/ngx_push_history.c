@@ -176,7 +176,7 @@ ngx_push_history_start(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
 
         start->start.seq = start->id.seq ? ngx_push_history_back(sh, ch,
                                                start->id.seq - 1, start->n)
-                                         : 0;
+                                         : floor;
         break;
 
     case NGX_PUSH_AT_ID:

@@ -249,6 +249,7 @@ ngx_push_pump_take(ngx_push_hub_t *hub, ngx_push_group_t *g)
     b->oldest = ngx_push_history_oldest(hub->zone->sh, ch);
     b->from = ngx_max(s->cursor, b->floor);
     b->to = b->from;
+    b->top = 0;
     b->n = 0;
     b->complete = 0;
     b->sealed = 0;
@@ -298,6 +299,7 @@ ngx_push_pump_fill(ngx_push_hub_t *hub, ngx_push_channel_t *ch,
         ngx_push_history_hold(sh, hub->bell, m);
 
         b->messages[b->n++] = m;
+        b->top = m->seq;
         b->to = m->seq;
         size += m->size;
     }
@@ -367,6 +369,12 @@ ngx_push_pump_what(ngx_push_batch_t *b, ngx_push_subscription_t *s)
         return NGX_DECLINED;
     }
 
+    /* most are live and stand where the batch begins */
+
+    if (s->cursor == b->from && b->top > s->cursor && !b->replay) {
+        return NGX_PUSH_MESSAGES;
+    }
+
     if (s->cursor < b->floor) {
         return NGX_PUSH_OVERRUN;
     }
@@ -379,7 +387,7 @@ ngx_push_pump_what(ngx_push_batch_t *b, ngx_push_subscription_t *s)
         return NGX_DECLINED;
     }
 
-    if (b->n && b->messages[b->n - 1]->seq > s->cursor) {
+    if (b->top > s->cursor) {
         return NGX_PUSH_MESSAGES;
     }
 
@@ -424,8 +432,10 @@ ngx_push_pump_deliver(ngx_push_hub_t *hub, ngx_push_group_t *g,
         return;
     }
 
-    ngx_queue_remove(&s->queue);
-    ngx_queue_init(&s->queue);
+    if (!ngx_queue_empty(&s->queue)) {
+        ngx_queue_remove(&s->queue);
+        ngx_queue_init(&s->queue);
+    }
 
     if (what == NGX_PUSH_OVERRUN) {
         ngx_queue_insert_head(&g->waiting, &s->queue);
@@ -440,7 +450,13 @@ ngx_push_pump_deliver(ngx_push_hub_t *hub, ngx_push_group_t *g,
     }
 
     s->cursor = b->to;
-    ngx_push_pump_count(hub, cursor, b->to);
+
+    if (cursor == b->from) {
+        hub->delivered += b->n;
+
+    } else {
+        ngx_push_pump_count(hub, cursor, b->to);
+    }
 
     queue = (b->complete && !b->sealed) ? &g->served : &g->waiting;
 

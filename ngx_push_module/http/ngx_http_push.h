@@ -165,6 +165,10 @@ ngx_table_elt_t *ngx_http_push_response_header(ngx_http_request_t *r,
     char *name);
 ngx_str_t *ngx_http_push_request_header(ngx_http_request_t *r, char *name);
 
+/* all of this name as one list (RFC 9110, 5.3); NULL: none, or no memory */
+
+ngx_str_t *ngx_http_push_request_list(ngx_http_request_t *r, char *name);
+
 /* origin */
 
 /*

@@ -21,6 +21,8 @@ typedef struct {
 } ngx_http_push_title_t;
 
 
+static ngx_str_t *ngx_http_push_join_values(ngx_pool_t *pool, ngx_str_t *a,
+    ngx_str_t *b);
 static ngx_table_elt_t *ngx_http_push_find_header(ngx_list_t *headers,
     u_char *name, size_t len);
 
@@ -308,6 +310,70 @@ ngx_http_push_request_header(ngx_http_request_t *r, char *name)
                                   ngx_strlen(name));
 
     return h ? &h->value : NULL;
+}
+
+
+ngx_str_t *
+ngx_http_push_request_list(ngx_http_request_t *r, char *name)
+{
+    size_t            len;
+    ngx_str_t        *list;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    list = NULL;
+    len = ngx_strlen(name);
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len != len
+                || ngx_strncasecmp(h[i].key.data, (u_char *) name, len) != 0)
+            {
+                continue;
+            }
+
+            list = list ? ngx_http_push_join_values(r->pool, list, &h[i].value)
+                        : &h[i].value;
+
+            if (list == NULL) {
+                return NULL;
+            }
+        }
+    }
+
+    return list;
+}
+
+
+static ngx_str_t *
+ngx_http_push_join_values(ngx_pool_t *pool, ngx_str_t *a, ngx_str_t *b)
+{
+    u_char     *p;
+    ngx_str_t  *all;
+
+    all = ngx_palloc(pool, sizeof(ngx_str_t));
+    if (all == NULL) {
+        return NULL;
+    }
+
+    all->len = a->len + 1 + b->len;
+
+    p = ngx_pnalloc(pool, all->len);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    all->data = p;
+
+    p = ngx_cpymem(p, a->data, a->len);
+    *p++ = ',';
+    ngx_memcpy(p, b->data, b->len);
+
+    return all;
 }
 
 

@@ -166,6 +166,13 @@ ngx_http_push_client_end(ngx_http_push_client_t *client, ngx_str_t *bytes)
 
     ngx_http_push_wheel_linger(client);
 
+    if (c->read->ready) {
+
+        /* what the client has sent was left where it was */
+
+        ngx_post_event(c->read, &ngx_posted_next_events);
+    }
+
     switch (ngx_http_push_unfinished_send(client)) {
 
     case NGX_OK:
@@ -364,6 +371,14 @@ ngx_http_push_client_writable(ngx_http_push_client_t *client)
     if (client->blocked) {
         client->blocked = 0;
         ngx_http_push_client_schedule(client);
+
+        if (client->transport->readable && client->connection->read->ready) {
+
+            /* it was not listened to */
+
+            ngx_post_event(client->connection->read, &ngx_posted_next_events);
+        }
+
         ngx_http_push_resume(client);
     }
 }

@@ -284,6 +284,11 @@ u_char *ngx_http_push_position(u_char *p, ngx_http_push_client_t *client,
 ngx_int_t ngx_http_push_deliver(ngx_push_subscription_t *s,
     ngx_push_batch_t *b, ngx_uint_t what);
 
+ngx_int_t ngx_http_push_overrun(ngx_http_push_subscription_t *s,
+    ngx_push_batch_t *b);
+ngx_int_t ngx_http_push_incident(ngx_http_push_subscription_t *s,
+    ngx_uint_t what);
+
 /* "messages" of transports that are streams, in the form of "kind" */
 
 ngx_int_t ngx_http_push_deliver_messages(ngx_http_push_subscription_t *s,

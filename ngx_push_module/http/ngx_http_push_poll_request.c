@@ -219,7 +219,7 @@ ngx_http_push_poll_prefer(ngx_http_request_t *r)
     ngx_int_t   n;
     ngx_str_t  *value;
 
-    value = ngx_http_push_request_header(r, "Prefer");
+    value = ngx_http_push_request_list(r, "Prefer");
 
     if (value == NULL) {
         return 0;
@@ -285,7 +285,10 @@ ngx_http_push_poll_begin(ngx_http_request_t *r,
     page->told = ngx_min(i + 1, n);
 
     if (poll->backward) {
-        page->before = page->request->starts[0].id.seq;
+
+        /* before the first there is as little as before all */
+
+        page->before = ngx_max(page->request->starts[0].id.seq, 1);
     }
 
     r->main->count++;

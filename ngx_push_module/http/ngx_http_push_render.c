@@ -33,6 +33,8 @@ typedef struct {
 } ngx_http_push_render_t;
 
 
+static ngx_http_push_rendering_t *ngx_http_push_render_form(
+    ngx_http_push_subscription_t *s, ngx_push_batch_t *b, ngx_uint_t form);
 static ngx_int_t ngx_http_push_render_stored(ngx_http_push_rendering_t *d,
     ngx_push_batch_t *b, ngx_uint_t chunked);
 static ngx_int_t ngx_http_push_render_made(ngx_http_push_rendering_t *d,
@@ -57,17 +59,34 @@ ngx_http_push_rendering_t *
 ngx_http_push_render_batch(ngx_http_push_subscription_t *s,
     ngx_push_batch_t *b, ngx_uint_t kind, ngx_uint_t variant)
 {
-    u_char                      id[NGX_PUSH_ID_LEN];
-    ngx_int_t                   rc;
-    ngx_http_push_render_t      rd;
+    ngx_uint_t                  form;
     ngx_http_push_rendering_t  *d;
 
-    d = &ngx_http_push_forms[kind * NGX_HTTP_PUSH_VARIANTS + variant];
+    form = kind * NGX_HTTP_PUSH_VARIANTS + variant;
+    d = &ngx_http_push_forms[form];
 
-    if (d->batch == b && d->serial == b->serial) {
+    if (d->serial == b->serial && d->batch == b) {
         return d;
     }
 
+    return ngx_http_push_render_form(s, b, form);
+}
+
+
+static ngx_http_push_rendering_t *
+ngx_http_push_render_form(ngx_http_push_subscription_t *s,
+    ngx_push_batch_t *b, ngx_uint_t form)
+{
+    u_char                      id[NGX_PUSH_ID_LEN];
+    ngx_int_t                   rc;
+    ngx_uint_t                  kind, variant;
+    ngx_http_push_render_t      rd;
+    ngx_http_push_rendering_t  *d;
+
+    kind = form / NGX_HTTP_PUSH_VARIANTS;
+    variant = form % NGX_HTTP_PUSH_VARIANTS;
+
+    d = &ngx_http_push_forms[form];
     d->batch = NULL;
 
     if (kind == NGX_HTTP_PUSH_KIND_SSE) {

@@ -76,7 +76,7 @@ ngx_http_push_choose(ngx_http_request_t *r,
         accept |= NGX_PUSH_ACCEPT_JSON;
     }
 
-    switch (ngx_push_accept_best(ngx_http_push_request_header(r, "Accept"),
+    switch (ngx_push_accept_best(ngx_http_push_request_list(r, "Accept"),
                                  accept))
     {
 
@@ -126,39 +126,50 @@ ngx_http_push_choose_named(ngx_http_request_t *r, ngx_uint_t allowed,
 }
 
 
-/* RFC 6455, 4.2.1: a token of a list, in any case */
+/* RFC 6455, 4.2.1 */
 
 static ngx_uint_t
 ngx_http_push_is_upgrade(ngx_http_request_t *r)
 {
-    u_char     *p, *last;
-    ngx_str_t  *value;
+    return r->http_version == NGX_HTTP_VERSION_11
+           && ngx_http_push_lists(r, "Upgrade", "websocket", 0);
+}
 
-    value = ngx_http_push_request_header(r, "Upgrade");
 
-    if (value == NULL || r->http_version < NGX_HTTP_VERSION_11
-        || r->http_version > NGX_HTTP_VERSION_11)
-    {
+ngx_uint_t
+ngx_http_push_lists(ngx_http_request_t *r, char *name, char *token,
+    ngx_uint_t exact)
+{
+    size_t      len;
+    u_char     *p, *end, *last;
+    ngx_str_t  *list;
+
+    list = ngx_http_push_request_list(r, name);
+
+    if (list == NULL) {
         return 0;
     }
 
-    last = value->data + value->len;
+    len = ngx_strlen(token);
+    last = list->data + list->len;
 
-    for (p = value->data; p < last; p++) {
+    for (p = list->data; p < last; p = end) {
 
-        if (*p == ' ' || *p == '\t' || *p == ',') {
-            continue;
+        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
+            p++;
         }
 
-        if (last - p >= 9
-            && ngx_strncasecmp(p, (u_char *) "websocket", 9) == 0
-            && (last - p == 9 || p[9] == ',' || p[9] == ' ' || p[9] == '\t'))
+        for (end = p; end < last && *end != ' ' && *end != '\t'
+                      && *end != ','; end++)
+        {
+            /* void */
+        }
+
+        if ((size_t) (end - p) == len
+            && (exact ? ngx_memcmp(p, token, len)
+                      : ngx_strncasecmp(p, (u_char *) token, len)) == 0)
         {
             return 1;
-        }
-
-        while (p + 1 < last && *p != ',') {
-            p++;
         }
     }
 

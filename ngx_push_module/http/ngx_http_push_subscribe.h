@@ -114,6 +114,11 @@ ngx_int_t ngx_http_push_set_start(ngx_push_position_t *position,
 ngx_int_t ngx_http_push_arg(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value);
 
+/* a header, which is a list, has this token; "exact": in this very case */
+
+ngx_uint_t ngx_http_push_lists(ngx_http_request_t *r, char *name, char *token,
+    ngx_uint_t exact);
+
 /*
  * The transport for this request.  Another value than one of
  * ngx_http_push_transport_e is the status of a refusal.

@@ -256,7 +256,11 @@ ngx_http_push_subscribe_refuse(ngx_http_request_t *r, ngx_uint_t status)
 
     if (status == NGX_HTTP_PUSH_UPGRADE_REQUIRED) {
 
-        if (ngx_http_push_header(r, "Upgrade", &value) != NGX_OK) {
+        /* HTTP/2 knows no such header, RFC 9113, 8.2.2 */
+
+        if (r->http_version <= NGX_HTTP_VERSION_11
+            && ngx_http_push_header(r, "Upgrade", &value) != NGX_OK)
+        {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 

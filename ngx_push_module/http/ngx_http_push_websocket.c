@@ -247,13 +247,19 @@ void
 ngx_http_push_websocket_close(ngx_http_push_client_t *client, ngx_uint_t code,
     ngx_str_t *reason)
 {
-    u_char     buf[NGX_PUSH_WEBSOCKET_HEAD + NGX_HTTP_PUSH_CONTROL];
-    ngx_str_t  bytes;
+    u_char                  buf[NGX_PUSH_WEBSOCKET_HEAD
+                                + NGX_HTTP_PUSH_CONTROL];
+    ngx_str_t               bytes;
+    ngx_http_push_input_t  *in;
+
+    in = client->state;
 
     bytes.data = buf;
     bytes.len = ngx_push_websocket_close(buf, code, reason) - buf;
 
-    client->handshake = 1;
+    /* what follows a broken frame cannot be understood */
+
+    client->handshake = (in == NULL || !in->frames.close);
     ngx_http_push_client_end(client, &bytes);
 }
 

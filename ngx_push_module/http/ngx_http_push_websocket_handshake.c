@@ -109,14 +109,25 @@ ngx_http_push_websocket_handler(ngx_http_request_t *r,
 static char *
 ngx_http_push_websocket_check(ngx_http_request_t *r)
 {
-    ngx_str_t  *version, *key;
+    ngx_str_t        *version, *key;
+    ngx_table_elt_t  *length;
 
     if (r->method != NGX_HTTP_GET) {
         return "a WebSocket begins with GET";
     }
 
-    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
+    /* the body may have been discarded already, and its length with it */
+
+    length = r->headers_in.content_length;
+
+    if (r->headers_in.chunked
+        || (length && ngx_atoof(length->value.data, length->value.len) != 0))
+    {
         return "a WebSocket begins without a body";
+    }
+
+    if (!ngx_http_push_lists(r, "Connection", "Upgrade", 0)) {
+        return "Connection does not name Upgrade";
     }
 
     version = ngx_http_push_request_header(r, "Sec-WebSocket-Version");
@@ -291,42 +302,10 @@ ngx_http_push_has_commands(ngx_http_request_t *r,
 }
 
 
-/* push.json in a list of tokens */
-
 static ngx_uint_t
 ngx_http_push_is_protocol(ngx_http_request_t *r)
 {
-    u_char     *p, *end, *last;
-    ngx_str_t  *value;
-
-    value = ngx_http_push_request_header(r, "Sec-WebSocket-Protocol");
-
-    if (value == NULL) {
-        return 0;
-    }
-
-    last = value->data + value->len;
-
-    for (p = value->data; p < last; p = end) {
-
-        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
-            p++;
-        }
-
-        for (end = p; end < last && *end != ' ' && *end != '\t'
-                      && *end != ','; end++)
-        {
-            /* void */
-        }
-
-        if (end - p == sizeof("push.json") - 1
-            && ngx_strncmp(p, "push.json", sizeof("push.json") - 1) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
+    return ngx_http_push_lists(r, "Sec-WebSocket-Protocol", "push.json", 1);
 }
 
 

@@ -32,6 +32,7 @@ static ngx_int_t ngx_http_push_input_close(ngx_http_push_client_t *client,
     ngx_str_t *payload);
 static ngx_int_t ngx_http_push_input_pong(ngx_http_push_client_t *client,
     ngx_str_t *payload);
+static ngx_int_t ngx_http_push_input_over(ngx_http_push_client_t *client);
 
 
 static u_char  ngx_http_push_input_buf[NGX_HTTP_PUSH_INPUT];
@@ -284,13 +285,7 @@ ngx_http_push_input_close(ngx_http_push_client_t *client, ngx_str_t *payload)
     ngx_uint_t   code, bad;
 
     if (client->ending) {
-        client->handshake = 0;
-
-        if (client->unfinished == NULL) {
-            ngx_http_push_own_shut(client);
-        }
-
-        return NGX_DONE;
+        return ngx_http_push_input_over(client);
     }
 
     code = ngx_push_websocket_close_code(payload, &bad);
@@ -323,7 +318,20 @@ ngx_http_push_input_pong(ngx_http_push_client_t *client, ngx_str_t *payload)
 }
 
 
-/* a client that fails after our close frame has had its time */
+/* all that has to be said is said, once the last words are out */
+
+static ngx_int_t
+ngx_http_push_input_over(ngx_http_push_client_t *client)
+{
+    client->handshake = 0;
+
+    if (client->unfinished == NULL) {
+        ngx_http_push_own_shut(client);
+    }
+
+    return NGX_DONE;
+}
+
 
 ngx_int_t
 ngx_http_push_input_fail(ngx_http_push_client_t *client, ngx_uint_t code,
@@ -335,8 +343,7 @@ ngx_http_push_input_fail(ngx_http_push_client_t *client, ngx_uint_t code,
                   "push: WebSocket closed with %ui, %s", code, why);
 
     if (client->ending) {
-        ngx_http_push_client_close(client);
-        return NGX_DONE;
+        return ngx_http_push_input_over(client);
     }
 
     reason.data = (u_char *) why;
