@@ -237,6 +237,7 @@ ngx_http_push_adopt_keep(ngx_http_push_client_t *client)
     if (client->upgraded) {
         client->direct = 1;
         r->read_event_handler = ngx_http_push_client_input;
+        ngx_http_push_own_ssl(c);
     }
 
     ngx_post_event(c->read, &ngx_posted_events);

@@ -14,10 +14,7 @@
 /* one client, from its creation to its end */
 
 
-#define NGX_HTTP_PUSH_FAR        3600        /* seconds */
-
-#define NGX_HTTP_PUSH_DISCARD    4096
-#define NGX_HTTP_PUSH_READS      16          /* in one turn */
+#define NGX_HTTP_PUSH_FAR  3600              /* seconds */
 
 
 static void ngx_http_push_client_flush(ngx_http_request_t *r);
@@ -371,14 +368,7 @@ ngx_http_push_client_writable(ngx_http_push_client_t *client)
     if (client->blocked) {
         client->blocked = 0;
         ngx_http_push_client_schedule(client);
-
-        if (client->transport->readable && client->connection->read->ready) {
-
-            /* it was not listened to */
-
-            ngx_post_event(client->connection->read, &ngx_posted_next_events);
-        }
-
+        ngx_http_push_client_listen(client);
         ngx_http_push_resume(client);
     }
 }
@@ -397,59 +387,6 @@ ngx_http_push_client_written(ngx_http_push_client_t *client)
     } else if (!client->handshake) {
         ngx_http_push_own_shut(client);
     }
-}
-
-
-void
-ngx_http_push_client_input(ngx_http_request_t *r)
-{
-    ngx_http_push_client_t  *client;
-
-    client = ngx_http_get_module_ctx(r, ngx_http_push_subscribe_module);
-
-    ngx_http_push_client_readable(client);
-}
-
-
-/* what a client sends after its request has no meaning for most transports */
-
-void
-ngx_http_push_client_readable(ngx_http_push_client_t *client)
-{
-    u_char             buf[NGX_HTTP_PUSH_DISCARD];
-    ssize_t            n;
-    ngx_uint_t         reads;
-    ngx_event_t       *rev;
-    ngx_connection_t  *c;
-
-    if (client->transport->readable
-        && (!client->ending || client->handshake))
-    {
-        client->transport->readable(client);
-        return;
-    }
-
-    c = client->connection;
-    rev = c->read;
-    reads = 0;
-
-    do {
-        n = c->recv(c, buf, NGX_HTTP_PUSH_DISCARD);
-    } while (n > 0 && ++reads < NGX_HTTP_PUSH_READS);
-
-    if (n > 0) {
-
-        /* one that never stops must not keep the others waiting */
-
-        ngx_post_event(rev, &ngx_posted_next_events);
-        return;
-    }
-
-    if (n == NGX_AGAIN && ngx_handle_read_event(rev, 0) == NGX_OK) {
-        return;
-    }
-
-    ngx_http_push_client_close(client);
 }
 
 

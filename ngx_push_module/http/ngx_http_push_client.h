@@ -228,6 +228,14 @@ void ngx_http_push_unfinished_free(ngx_http_push_client_t *client);
 void ngx_http_push_client_writable(ngx_http_push_client_t *client);
 void ngx_http_push_client_readable(ngx_http_push_client_t *client);
 
+/*
+ * A client that is blocked may not be listened to.  What it lacks goes out in
+ * this turn, what it has sent comes in with the next one: otherwise one that
+ * hears itself would fall behind with every turn.
+ */
+
+void ngx_http_push_client_listen(ngx_http_push_client_t *client);
+
 /* the request's read event, once its client is direct */
 
 void ngx_http_push_client_input(ngx_http_request_t *r);
@@ -302,6 +310,10 @@ ngx_uint_t ngx_http_push_start_gap(ngx_http_push_request_t *q, ngx_uint_t i,
 /* a connection of one's own: letting go of the request, and the end */
 
 ngx_int_t ngx_http_push_own(ngx_http_push_client_t *client);
+
+/* what TLS did not take may be offered again from another place */
+
+void ngx_http_push_own_ssl(ngx_connection_t *c);
 void ngx_http_push_own_shut(ngx_http_push_client_t *client);
 void ngx_http_push_own_close(ngx_connection_t *c);
 

@@ -67,13 +67,20 @@ ngx_http_push_own(ngx_http_push_client_t *client)
 
     (void) ngx_tcp_nodelay(c);
 
+    ngx_http_push_own_ssl(c);
+
+    return ngx_http_push_own_events(c);
+}
+
+
+void
+ngx_http_push_own_ssl(ngx_connection_t *c)
+{
 #if (NGX_HTTP_SSL)
     if (c->ssl) {
         SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     }
 #endif
-
-    return ngx_http_push_own_events(c);
 }
 
 

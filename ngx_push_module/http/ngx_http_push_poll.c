@@ -324,6 +324,19 @@ ngx_http_push_poll_readable(ngx_http_push_client_t *client)
 
     c = client->connection;
 
+#if (NGX_HTTP_SSL)
+    if (c->ssl) {
+
+        /* the last words of TLS come before the end */
+
+        if (c->read->pending_eof) {
+            ngx_http_push_client_close(client);
+        }
+
+        return;
+    }
+#endif
+
     n = recv(c->fd, buf, 1, MSG_PEEK);
 
     if (n == 0 || (n == -1 && ngx_socket_errno != NGX_EAGAIN)) {
