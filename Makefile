@@ -42,7 +42,7 @@ endif
 
 .DELETE_ON_ERROR:
 .PHONY: all help test asan asan-build test-asan unit lint fuzz fuzz-build \
-        bench bench-build cover compdb clean distclean FORCE
+        bench bench-full bench-build cover compdb clean distclean FORCE
 
 all: $(O)/ngx_push_module.so    ## the module (default); BUILD=debug|asan|cover
 
@@ -197,15 +197,26 @@ $(FUZZERS): $(U)/fuzz/%: t/fuzz/%.c \
 lint:    ## style, layers, names, documentation, scripts
 	@util/lint
 
-bench: all bench-build    ## load on the module, every delivery verified; ROUNDS=3
-	@bench/run $(SCENARIOS)
+bench: all bench-build    ## beside a bare server and Nchan; ROUNDS=3 RUNS=...
+	@bench/run $(RUNS)
 
-bench-build: $(B)/bench/push-bench    ## only build its client
+bench-full: all bench-build    ## all of it, and 100,000 subscribers: half an hour
+	@FULL=1 bench/run
+	@bench/instructions
+	@bench/many
+
+bench-build: $(B)/bench/push-bench $(B)/bench/bare    ## only build its programs
 
 $(B)/bench/push-bench: $(sort $(wildcard bench/*.[ch])) Makefile
 	@mkdir -p $(@D)
-	@$(CC) -g -O2 -std=gnu11 -Wall -Wextra -Wshadow -Werror -o $@.new \
-	    $(filter %.c,$^) && mv $@.new $@
+	@$(BENCH_CC) -o $@.$$$$ $(filter %.c,$^) -lssl -lcrypto -lz \
+	    && mv $@.$$$$ $@
+
+$(B)/bench/bare: $(sort $(wildcard bench/bare/*.[ch])) Makefile
+	@mkdir -p $(@D)
+	@$(BENCH_CC) -o $@.$$$$ $(filter %.c,$^) -lcrypto && mv $@.$$$$ $@
+
+BENCH_CC = $(CC) -g -O2 -std=gnu11 -Wall -Wextra -Wshadow -Werror
 
 cover:    ## line coverage of the suite, worst files first
 	@$(MAKE) --no-print-directory BUILD=cover all

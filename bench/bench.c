@@ -3,7 +3,7 @@
  * Copyright (C) The ngx_push_module authors
  */
 
-/* The main process: the order of things, and the verdict. */
+/* The main process: it starts the others, and has the last word. */
 
 
 #include "bench.h"
@@ -24,17 +24,7 @@ static void bench_processes(void);
 static void bench_start(void);
 static void bench_go(int signo);
 static void bench_child(uint32_t index);
-static int bench_live(bench_measures_t *m);
-static int bench_replay(bench_measures_t *m);
-static int bench_seal(void);
 static int bench_stop(void);
-static int bench_wait(int (*done)(void), const char *what);
-static int bench_died(int options);
-static int bench_hopeless(void);
-static int bench_all_connected(void);
-static int bench_all_published(void);
-static int bench_all_received(void);
-static int bench_all_ended(void);
 
 
 bench_shared_t   *bench_shared;
@@ -60,12 +50,7 @@ main(int argc, char **argv)
     bench_server(&m.fresh);
     bench_start();
 
-    status = bench_options.replay ? bench_replay(&m) : bench_live(&m);
-
-    if (status == 0) {
-        status = bench_seal();
-    }
-
+    status = bench_scenario(&m);
     status |= bench_stop();
 
     return bench_report(&m) ? 1 : status;
@@ -184,68 +169,6 @@ bench_child(uint32_t index)
 
 
 static int
-bench_live(bench_measures_t *m)
-{
-    bench_shared->connect = 1;
-
-    if (bench_wait(bench_all_connected, "all to be subscribed")) {
-        return 2;
-    }
-
-    bench_server(&m->idle);
-    bench_server(&m->before);
-    m->start = bench_now();
-
-    bench_shared->publish = 1;
-
-    if (bench_wait(bench_all_published, "the answers to all publishes")
-        || bench_wait(bench_all_received, "all messages at all subscribers"))
-    {
-        return 2;
-    }
-
-    bench_server(&m->after);
-
-    return 0;
-}
-
-
-static int
-bench_replay(bench_measures_t *m)
-{
-    bench_shared->publish = 1;
-
-    if (bench_wait(bench_all_published, "the answers to all publishes")) {
-        return 2;
-    }
-
-    bench_server(&m->before);
-    m->start = bench_now();
-
-    bench_shared->connect = 1;
-
-    if (bench_wait(bench_all_received, "all messages at all subscribers")) {
-        return 2;
-    }
-
-    bench_server(&m->after);
-
-    return 0;
-}
-
-
-/* the channels end: whatever would still come, comes before that */
-
-static int
-bench_seal(void)
-{
-    bench_shared->seal = 1;
-
-    return bench_wait(bench_all_ended, "all to be told the end");
-}
-
-
-static int
 bench_stop(void)
 {
     int  status;
@@ -261,53 +184,9 @@ bench_stop(void)
 }
 
 
-static int
-bench_wait(int (*done)(void), const char *what)
-{
-    uint64_t  now, patience, progress, since, so_far;
-
-    patience = (uint64_t) bench_options.patience * 1000000000;
-    since = bench_now();
-    so_far = 0;
-
-    while (!done()) {
-
-        if (bench_died(WNOHANG)) {
-            fprintf(stderr, "a process died, waiting for %s\n", what);
-            return 2;
-        }
-
-        if (bench_hopeless()) {
-            return 2;
-        }
-
-        now = bench_now();
-        progress = bench_sum(offsetof(bench_counts_t, connected))
-                   + bench_sum(offsetof(bench_counts_t, received))
-                   + bench_sum(offsetof(bench_counts_t, missing))
-                   + bench_sum(offsetof(bench_counts_t, ended))
-                   + bench_shared->published + bench_shared->sealed;
-
-        if (progress != so_far || bench_shared->held) {
-            so_far = progress;
-            since = now;
-        }
-
-        if (now - since > patience) {
-            fprintf(stderr, "no progress, waiting for %s\n", what);
-            return 2;
-        }
-
-        usleep(2000);
-    }
-
-    return 0;
-}
-
-
 /* whether a child has ended in another way than it should */
 
-static int
+int
 bench_died(int options)
 {
     int       status;
@@ -325,56 +204,4 @@ bench_died(int options)
     }
 
     return 0;
-}
-
-
-/* after these nothing good can come */
-
-static int
-bench_hopeless(void)
-{
-    uint32_t  i;
-
-    for (i = 0; i < bench_options.processes; i++) {
-        if (bench_shared->process[i].faults[BENCH_CUT]
-            || bench_shared->process[i].faults[BENCH_REFUSED])
-        {
-            return 1;
-        }
-    }
-
-    return bench_shared->faults[BENCH_ANSWER] != 0;
-}
-
-
-static int
-bench_all_connected(void)
-{
-    return bench_sum(offsetof(bench_counts_t, connected))
-           == bench_options.subscribers;
-}
-
-
-static int
-bench_all_published(void)
-{
-    return bench_shared->done;
-}
-
-
-static int
-bench_all_received(void)
-{
-    return bench_sum(offsetof(bench_counts_t, received))
-           + bench_sum(offsetof(bench_counts_t, missing))
-           >= bench_shared->expected;
-}
-
-
-static int
-bench_all_ended(void)
-{
-    return bench_shared->sealed
-           && bench_sum(offsetof(bench_counts_t, ended))
-              == bench_options.subscribers;
 }

@@ -33,6 +33,9 @@
 
 #define BENCH_ID         64
 
+/* messages that may overtake the one that is due */
+#define BENCH_AHEAD      64
+
 
 typedef enum {
     BENCH_LOST = 0,      /* a number left out, without a word */
@@ -44,6 +47,17 @@ typedef enum {
     BENCH_ANSWER,        /* a publish answered wrongly */
     BENCH_FAULTS
 } bench_fault_e;
+
+
+typedef enum {
+    BENCH_SSE = 0,
+    BENCH_WEBSOCKET,
+    BENCH_PUSH_JSON,     /* the sub-protocol, by WebSocket */
+    BENCH_NDJSON,
+    BENCH_POLL,
+    BENCH_NOTHING,       /* connect, and ask for nothing */
+    BENCH_HELD           /* ask, and wait for no answer */
+} bench_transport_e;
 
 
 typedef enum {
@@ -61,6 +75,10 @@ typedef struct {
     const char      *publish;     /* path, up to the name of the channel */
     const char      *subscribe;
     const char      *prefix;      /* of the names of channels */
+    const char      *total;       /* path, where all subscribers are counted */
+    uint32_t         transport;   /* bench_transport_e */
+    uint32_t         tls;         /* the port for subscribers, by TLS */
+    uint32_t         http2;       /* or by HTTP/2 in clear */
 
     uint32_t         subscribers;
     uint32_t         channels;
@@ -75,6 +93,11 @@ typedef struct {
     uint32_t         hold;        /* after so many of a channel wait for USR1 */
 
     uint32_t         churn;       /* messages per connection, at most */
+    uint32_t         visits;      /* come, subscribe, leave; so often */
+    uint32_t         opening;     /* connections under way at a time */
+    uint32_t         idle;        /* seconds between connecting and publishing */
+    uint32_t         slow;        /* subscribers that do not read */
+    uint32_t         sources;     /* addresses of a process to connect from */
     uint32_t         master;      /* the pid of NGINX */
     uint32_t         seed;
     uint32_t         patience;    /* seconds without any progress */
@@ -85,6 +108,9 @@ typedef struct {
     uint32_t         gaps;        /* gap notices may come */
     uint32_t         lines;       /* bodies of several lines */
     uint32_t         keys;        /* Idempotency-Key; then retry */
+    uint32_t         unordered;   /* several publishers for a channel */
+    uint32_t         deflate;     /* offer permessage-deflate */
+    uint32_t         foreign;     /* not our server: no ids, counts, seals */
 } bench_options_t;
 
 
@@ -105,8 +131,8 @@ typedef struct {
     _Atomic uint64_t   connected;    /* subscribers that once stood */
     _Atomic uint64_t   received;     /* messages, good or bad */
     _Atomic uint64_t   missing;      /* left out by a gap notice */
-    _Atomic uint64_t   complete;     /* subscribers that have the last one */
     _Atomic uint64_t   ended;        /* those that were told the end */
+    _Atomic uint64_t   visits;       /* those that are over */
     _Atomic uint64_t   last;         /* when the last message came */
     uint64_t           gaps;
     uint64_t           reconnects;
@@ -119,6 +145,7 @@ typedef struct {
 typedef struct {
     _Atomic int        connect;      /* orders of the main process */
     _Atomic int        publish;
+    _Atomic int        resume;       /* the slow ones read */
     _Atomic int        seal;
     _Atomic int        stop;
     _Atomic int        go;           /* the signal has come */
@@ -146,37 +173,45 @@ typedef struct {
     uint32_t         channel;
     uint32_t         next;        /* the number that is due */
     uint32_t         left;        /* messages until it hangs up */
+    uint64_t         ahead;       /* those after it that have come, as bits */
+    void            *tls;
 
-    uint32_t         kept_len;    /* the part of a line that has come */
+    uint32_t         kept_len;    /* the part of a line or frame that has come */
     char            *kept;
 
-    uint64_t         chunk;       /* what is left of it */
+    uint64_t         rest;        /* of the chunk, frame or body */
+    u_char           frame[9];    /* the head of a frame of HTTP/2 */
 
     uint64_t         time;        /* of the message that is being read */
     uint32_t         number;
     uint32_t         offset;
     uint32_t         size;
 
-    unsigned         chunk_state:3;
+    unsigned         state:4;     /* of chunks and frames */
     unsigned         event:3;
 
     unsigned         known:1;     /* it has stood once */
     unsigned         gap:1;       /* announced, its message is to come */
     unsigned         over:1;      /* there is nothing more to come */
+    unsigned         slow:1;      /* it does not read until it is told */
 
     /* of this connection */
 
     unsigned         opening:1;   /* the subscription does not stand yet */
+    unsigned         shaking:1;   /* the TLS handshake is not over */
     unsigned         body:1;      /* the head is read */
     unsigned         chunked:1;
+    unsigned         sized:1;     /* the length of the body is known */
+    unsigned         seen:1;      /* the frame was looked at */
+    unsigned         deflated:1;
     unsigned         subscribed:1;
-    unsigned         handed:1;    /* push.reconnect has come */
-    unsigned         closed:1;    /* push.closed has come */
+    unsigned         handed:1;    /* it is told to come back */
+    unsigned         closed:1;    /* it is told the end */
     unsigned         whole:1;     /* the response is complete */
     unsigned         broken:1;    /* it makes no sense */
     unsigned         drop:1;      /* it hangs up now */
 
-    /* of the event that is being read */
+    /* of the message that is being read */
 
     unsigned         fresh_id:1;
     unsigned         corrupt:1;
@@ -201,7 +236,12 @@ typedef struct {
 
     uint64_t         received;    /* not yet in counts */
     uint64_t         missing;
-    uint64_t         complete;
+
+    uint64_t         opened;      /* connections so far */
+    uint64_t         visits;      /* to be made */
+    uint64_t         begun;
+    uint64_t         start;
+    unsigned         slow:1;      /* some do not read now */
 
     uint32_t        *back;        /* a ring of those to connect again */
     uint32_t         back_first;
@@ -210,9 +250,65 @@ typedef struct {
 } bench_process_t;
 
 
-extern bench_options_t   bench_options;
-extern bench_shared_t   *bench_shared;
-extern int               bench_wake;
+typedef struct {
+    const char        *name;
+    const char        *headers;   /* of the request */
+    int                status;    /* of the answer */
+    const char        *type;      /* a word of its head */
+
+    /* takes what it can of a body, and returns where it stopped */
+
+    char            *(*read)(bench_process_t *p, bench_client_t *c, char *buf,
+                             char *last);
+} bench_transport_t;
+
+
+/* a part of a text */
+
+typedef struct {
+    char             *p;
+    size_t            len;
+} bench_text_t;
+
+
+/* what is the next publish of a connection */
+
+typedef struct {
+    uint32_t          index;      /* of the connection */
+    uint64_t          next;       /* of its messages, and then of its seals */
+    uint64_t          message;    /* from 0 */
+    uint32_t          channel;
+    uint32_t          number;     /* 0: a seal */
+    uint64_t          time;
+} bench_task_t;
+
+
+typedef struct {
+    uint32_t          workers;
+    uint64_t          pids;       /* their sum: are they the same? */
+    uint64_t          cpu;        /* ns */
+    uint64_t          ticks;      /* the same, less exact */
+    uint64_t          user_ticks;
+    uint64_t          memory;     /* bytes, PSS */
+} bench_server_t;
+
+
+typedef struct {
+    bench_server_t    fresh;      /* before the first subscriber */
+    bench_server_t    stand;      /* all stand, nothing was published */
+    bench_server_t    idle;       /* after some time of that */
+    bench_server_t    before;     /* the part that is measured */
+    bench_server_t    after;
+    uint64_t          connect;    /* ns until all stand */
+    uint64_t          start;
+    uint64_t          deliveries;
+} bench_measures_t;
+
+
+extern bench_options_t    bench_options;
+extern bench_shared_t    *bench_shared;
+extern int                bench_wake;
+extern bench_transport_t  bench_transports[];
 
 
 /* options.c */
@@ -226,46 +322,110 @@ size_t bench_message_size(uint32_t channel, uint32_t number);
 void bench_message_write(char *p, uint32_t channel, uint32_t number,
     uint64_t time);
 void bench_message_line(bench_client_t *c, const char *p, size_t len);
+void bench_message_body(bench_client_t *c, const char *p, size_t len);
 uint32_t bench_channel_subscribers(uint32_t channel);
+uint32_t bench_channel_readers(uint32_t channel);
 
-/* stream.c */
+/* delivery.c */
 
-void bench_stream_reset(bench_client_t *c);
-void bench_stream_read(bench_process_t *p, bench_client_t *c, char *buf,
+void bench_delivery(bench_process_t *p, bench_client_t *c);
+void bench_delivery_gap(bench_process_t *p, bench_client_t *c);
+void bench_delivery_id(bench_process_t *p, bench_client_t *c, const char *id,
     size_t len);
 void bench_fault(bench_process_t *p, bench_client_t *c, bench_fault_e fault,
     uint64_t n, const char *what);
 
+/* transport.c */
+
+int bench_transport_request(bench_client_t *c);
+int bench_transport_accept(bench_process_t *p, bench_client_t *c, int status,
+    const char *head);
+
+/* http.c */
+
+void bench_http_reset(bench_client_t *c);
+void bench_http_read(bench_process_t *p, bench_client_t *c, char *buf,
+    size_t len);
+
+/* http2.c */
+
+int bench_http2_request(bench_client_t *c, const char *path);
+char *bench_http2_read(bench_process_t *p, bench_client_t *c, char *buf,
+    char *last);
+
+/* sse.c */
+
+char *bench_sse_read(bench_process_t *p, bench_client_t *c, char *buf,
+    char *last);
+
+/* websocket.c */
+
+char *bench_websocket_read(bench_process_t *p, bench_client_t *c, char *buf,
+    char *last);
+
+/* envelope.c */
+
+void bench_envelope(bench_process_t *p, bench_client_t *c, bench_text_t *t);
+char *bench_ndjson_read(bench_process_t *p, bench_client_t *c, char *buf,
+    char *last);
+char *bench_poll_read(bench_process_t *p, bench_client_t *c, char *buf,
+    char *last);
+
+/* json.c */
+
+int bench_json_next(bench_text_t *rest, bench_text_t *name,
+    bench_text_t *value);
+char *bench_json_value(char *p, char *last);
+int bench_json_string(bench_text_t *t);
+int bench_json_is(bench_text_t *t, const char *word);
+
+/* connect.c */
+
+int bench_connect(bench_process_t *p, bench_client_t *c);
+int bench_connect_shake(bench_client_t *c);
+void bench_connect_close(bench_client_t *c);
+ssize_t bench_connect_recv(bench_client_t *c, char *buf, size_t size);
+int bench_connect_send(bench_client_t *c, const char *buf, size_t len);
+
+/* arrival.c */
+
+void bench_arrival_some(bench_process_t *p);
+void bench_arrival_again(bench_process_t *p, bench_client_t *c);
+int bench_arrival_visited(bench_process_t *p, bench_client_t *c);
+
 /* subscriber.c */
 
 void bench_subscribe(uint32_t index);
+int bench_subscribe_listen(bench_process_t *p, bench_client_t *c, int op,
+    uint32_t events);
+
+/* schedule.c */
+
+void bench_schedule_init(int timer);
+int bench_schedule_next(bench_task_t *t, uint64_t total);
+uint64_t bench_schedule_message(void);
 
 /* publisher.c */
 
 void bench_publish(void);
 
-/* server.c */
+/* bench.c */
 
-typedef struct {
-    uint32_t         workers;
-    uint64_t         pids;        /* their sum: are they the same? */
-    uint64_t         cpu;         /* ns */
-    uint64_t         ticks;       /* the same, less exact */
-    uint64_t         user_ticks;
-    uint64_t         memory;      /* bytes, PSS */
-} bench_server_t;
+int bench_died(int options);
+
+/* scenario.c */
+
+int bench_scenario(bench_measures_t *m);
+
+/* ask.c */
+
+int bench_ask(void);
+
+/* server.c */
 
 void bench_server(bench_server_t *s);
 
 /* report.c */
-
-typedef struct {
-    bench_server_t   fresh;       /* before the first subscriber */
-    bench_server_t   idle;        /* all stand, nothing was published */
-    bench_server_t   before;      /* the part that is measured */
-    bench_server_t   after;
-    uint64_t         start;
-} bench_measures_t;
 
 uint64_t bench_now(void);
 uint64_t bench_sum(size_t offset);

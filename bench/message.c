@@ -22,6 +22,7 @@
 
 
 static const char *bench_message_filler(uint32_t channel, uint32_t number);
+static uint32_t bench_channel_share(uint32_t channel, uint32_t n);
 static int bench_message_head(bench_client_t *c, const char *p);
 static int bench_message_hex(const char **p, int digits, uint64_t *value);
 
@@ -151,6 +152,29 @@ bench_message_line(bench_client_t *c, const char *p, size_t len)
 }
 
 
+/* all of it at once */
+
+void
+bench_message_body(bench_client_t *c, const char *p, size_t len)
+{
+    const char  *end;
+
+    for ( ;; ) {
+        end = memchr(p, '\n', len);
+
+        if (end == NULL) {
+            bench_message_line(c, p, len);
+            return;
+        }
+
+        bench_message_line(c, p, end - p);
+
+        len -= end + 1 - p;
+        p = end + 1;
+    }
+}
+
+
 static int
 bench_message_head(bench_client_t *c, const char *p)
 {
@@ -210,10 +234,22 @@ bench_message_hex(const char **p, int digits, uint64_t *value)
 uint32_t
 bench_channel_subscribers(uint32_t channel)
 {
-    bench_options_t  *o;
+    return bench_channel_share(channel, bench_options.subscribers);
+}
 
-    o = &bench_options;
 
-    return o->subscribers / o->channels
-           + (channel < o->subscribers % o->channels);
+/* the slow ones are the first ones, so they are spread as all are */
+
+uint32_t
+bench_channel_readers(uint32_t channel)
+{
+    return bench_channel_subscribers(channel)
+           - bench_channel_share(channel, bench_options.slow);
+}
+
+
+static uint32_t
+bench_channel_share(uint32_t channel, uint32_t n)
+{
+    return n / bench_options.channels + (channel < n % bench_options.channels);
 }

@@ -24,6 +24,7 @@ typedef struct {
 
 
 static int bench_option(const char *name, size_t len, const char *value);
+static void bench_consistent(void);
 static int bench_word(const char *name, const char *value);
 static int bench_number(const char *value, uint32_t min, uint32_t max,
     uint32_t *number);
@@ -36,24 +37,41 @@ static const char  bench_usage[] =
 "  --host=127.0.0.1     an IPv4 address\n"
 "  --publish=/pub?channel=, --subscribe=/sub?channel=\n"
 "  --prefix=bench-PID-  of the names of channels\n"
+"  --transport=sse      websocket, push.json, ndjson, poll; none: connect and\n"
+"                       ask for nothing; held: ask, and wait for no answer\n"
+"  --tls=PORT           subscribe there, by TLS; publish at --port\n"
+"  --http2=PORT         subscribe there, by HTTP/2 without TLS\n"
+"  --deflate            WebSocket: permessage-deflate\n"
+"  --foreign            the server is another one: no counts, no seals\n"
+"  --total=PATH         where it tells the number of all its subscribers\n"
+"\n"
 "  --subscribers=1000   over all channels; 0: publish only\n"
 "  --channels=1\n"
 "  --messages=1000      for each channel\n"
 "  --size=64            of a body, or 64-4096\n"
 "  --lines              bodies of several lines\n"
 "  --publishers=1       connections that publish\n"
+"  --unordered          several of them may publish to a channel at a time\n"
 "  --window=1           messages in flight: published, but not with everyone;\n"
 "                       0: as fast as it goes\n"
 "  --rate=N             instead: messages a second\n"
 "  --hold=N             after N messages of each channel publish no more until\n"
 "                       a SIGUSR1 comes\n"
+"\n"
 "  --replay             publish all, then subscribe with since=earliest\n"
+"  --idle=SECONDS       wait so long before publishing\n"
+"  --slow=N             subscribers that do not read until all others are done\n"
+"  --visits=N           instead of messages: so often connect, subscribe and\n"
+"                       leave, --rate=N a second, --subscribers=N at a time\n"
 "  --churn=N            hang up after 1 to N messages, resume by the last id\n"
 "  --reconnect          the server may end connections (reload, kill)\n"
 "  --gaps               gap notices may come\n"
 "  --keys               Idempotency-Key, and publish again without an answer\n"
-"  --master=PID         of the NGINX to measure\n"
+"\n"
+"  --master=PID         of the server to measure\n"
 "  --processes=N        of subscribers, or as many as descriptors demand\n"
+"  --sources=N          addresses that each connects from\n"
+"  --opening=128        connections that each opens at a time\n"
 "  --seed=N, --patience=20 (seconds without progress)\n"
 "  --plant=lost|last|twice|corrupt: do wrong, to see that it is found\n"
 "\n"
@@ -71,6 +89,8 @@ bench_options_t   bench_options = {
     .min_size = 64,
     .max_size = 64,
     .window = 1,
+    .opening = 128,
+    .sources = 1,
     .patience = 20
 };
 
@@ -79,13 +99,20 @@ static bench_number_t  bench_numbers[] = {
     { "subscribers", &bench_options.subscribers, 0,
                      BENCH_PROCESSES * BENCH_CLIENTS },
     { "channels", &bench_options.channels, 1, 10000000 },
-    { "messages", &bench_options.messages, 1, 100000000 },
+    { "messages", &bench_options.messages, 0, 100000000 },
     { "publishers", &bench_options.publishers, 1, 1000 },
     { "processes", &bench_options.processes, 1, BENCH_PROCESSES },
     { "window", &bench_options.window, 0, 1000000 },
     { "rate", &bench_options.rate, 1, 10000000 },
     { "hold", &bench_options.hold, 1, 100000000 },
+    { "tls", &bench_options.tls, 1, 65535 },
+    { "http2", &bench_options.http2, 1, 65535 },
     { "churn", &bench_options.churn, 1, 1000000 },
+    { "visits", &bench_options.visits, 1, 100000000 },
+    { "opening", &bench_options.opening, 1, BENCH_CLIENTS },
+    { "idle", &bench_options.idle, 1, 100000 },
+    { "slow", &bench_options.slow, 1, BENCH_PROCESSES * BENCH_CLIENTS },
+    { "sources", &bench_options.sources, 1, 1000 },
     { "master", &bench_options.master, 1, INT32_MAX },
     { "seed", &bench_options.seed, 0, UINT32_MAX },
     { "patience", &bench_options.patience, 1, 3600 },
@@ -94,6 +121,9 @@ static bench_number_t  bench_numbers[] = {
     { "gaps", &bench_options.gaps, 0, 0 },
     { "lines", &bench_options.lines, 0, 0 },
     { "keys", &bench_options.keys, 0, 0 },
+    { "unordered", &bench_options.unordered, 0, 0 },
+    { "deflate", &bench_options.deflate, 0, 0 },
+    { "foreign", &bench_options.foreign, 0, 0 },
     { NULL, NULL, 0, 0 }
 };
 
@@ -136,6 +166,48 @@ bench_parse(int argc, char **argv)
     if (bench_options.port == 0) {
         fprintf(stderr, "--port is missing\n\n%s", bench_usage);
         exit(2);
+    }
+
+    bench_consistent();
+}
+
+
+/* what cannot be had together, and what follows from something else */
+
+static void
+bench_consistent(void)
+{
+    bench_options_t  *o;
+
+    o = &bench_options;
+
+    if ((o->transport == BENCH_WEBSOCKET && (o->churn || o->reconnect))
+        || (o->unordered && (o->gaps || o->slow || o->replay))
+        || (o->deflate && o->transport != BENCH_WEBSOCKET
+            && o->transport != BENCH_PUSH_JSON)
+        || (o->http2 && (o->tls || (o->transport != BENCH_SSE
+                                    && o->transport != BENCH_NDJSON
+                                    && o->transport != BENCH_HELD)))
+        || o->slow > o->subscribers)
+    {
+        fprintf(stderr, "these do not go together: --transport=websocket (it "
+                "has no ids) and --churn\nor --reconnect; --unordered and "
+                "--gaps, --slow or --replay; --deflate or --http2 and\n"
+                "another transport; --slow and fewer --subscribers\n\n%s",
+                bench_usage);
+        exit(2);
+    }
+
+    if (o->publishers > o->channels && !o->unordered) {
+        o->publishers = o->channels;
+    }
+
+    if (o->visits || o->transport >= BENCH_NOTHING) {
+        o->messages = 0;
+    }
+
+    if (o->visits && o->subscribers > o->visits) {
+        o->subscribers = o->visits;
     }
 }
 
@@ -197,11 +269,25 @@ bench_word(const char *name, const char *value)
     } else if (bench_is(name, len, "subscribe")) {
         bench_options.subscribe = value;
 
+    } else if (bench_is(name, len, "total")) {
+        bench_options.total = value;
+
     } else if (bench_is(name, len, "prefix")) {
         bench_options.prefix = value;
 
     } else if (bench_is(name, len, "host")) {
         return inet_aton(value, &bench_options.host) ? 0 : -1;
+
+    } else if (bench_is(name, len, "transport")) {
+
+        for (i = 0; bench_transports[i].name; i++) {
+            if (strcmp(value, bench_transports[i].name) == 0) {
+                bench_options.transport = i;
+                return 0;
+            }
+        }
+
+        return -1;
 
     } else if (bench_is(name, len, "plant")) {
 

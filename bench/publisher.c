@@ -5,7 +5,7 @@
 
 /*
  * The process of publishers: connections that are kept, one publish at a time
- * on each.  A channel belongs to one of them, so its numbers stay in order.
+ * on each.
  */
 
 
@@ -28,20 +28,16 @@
 
 
 typedef struct {
-    int        fd;
-    uint32_t   index;
-    uint32_t   own;          /* channels of this connection */
-    uint64_t   next;         /* of its messages, and then of its seals */
-    uint64_t   asked;        /* when */
-    uint32_t   channel;      /* what is under way */
-    uint32_t   number;       /* 0: a seal */
-    unsigned   busy:1;
-    unsigned   twice:1;
-    size_t     out_len;
-    size_t     out_sent;
-    char      *out;
-    size_t     in_len;
-    char       in[BENCH_ANSWER_SIZE];
+    int            fd;
+    uint64_t       asked;    /* when */
+    unsigned       busy:1;
+    unsigned       twice:1;
+    size_t         out_len;
+    size_t         out_sent;
+    char          *out;
+    size_t         in_len;
+    char           in[BENCH_ANSWER_SIZE];
+    bench_task_t   task;     /* what is under way */
 } bench_publisher_t;
 
 
@@ -49,21 +45,17 @@ static void bench_publish_init(void);
 static void bench_publish_connect(bench_publisher_t *p);
 static void bench_publish_run(uint64_t total);
 static int bench_publish_next(bench_publisher_t *p, uint64_t total);
-static int bench_publish_hold(uint64_t message);
-static int bench_publish_due(uint64_t n, uint32_t channel, uint64_t *time);
-static void bench_publish_wait(uint64_t n);
-static void bench_publish_request(bench_publisher_t *p, uint64_t time);
+static int bench_publish_near(void);
+static void bench_publish_request(bench_publisher_t *p);
 static void bench_publish_write(bench_publisher_t *p);
 static void bench_publish_read(bench_publisher_t *p);
 static void bench_publish_answer(bench_publisher_t *p, size_t head);
+static void bench_publish_told(bench_publisher_t *p, const char *body);
 static void bench_publish_lost(bench_publisher_t *p);
 
 
 static int                 bench_publish_ep;
 static int                 bench_publish_timer;
-static uint32_t            bench_publish_n;
-static uint64_t            bench_publish_start;  /* of the schedule */
-static uint64_t            bench_publish_held;   /* since when */
 static bench_publisher_t  *bench_publishers;
 
 
@@ -76,8 +68,8 @@ bench_publish(void)
         usleep(1000);
     }
 
-    bench_publish_start = bench_now();
-    bench_shared->first = bench_publish_start;
+    bench_schedule_init(bench_publish_timer);
+    bench_shared->first = bench_now();
     bench_publish_run(bench_options.messages);
     bench_shared->last = bench_now();
     bench_shared->done = 1;
@@ -86,8 +78,10 @@ bench_publish(void)
         usleep(1000);
     }
 
-    bench_publish_run((uint64_t) bench_options.messages + 1);
-    bench_shared->sealed = 1;
+    if (bench_shared->seal) {
+        bench_publish_run((uint64_t) bench_options.messages + 1);
+        bench_shared->sealed = 1;
+    }
 
     while (!bench_shared->stop) {
         usleep(1000);
@@ -104,11 +98,9 @@ bench_publish_init(void)
     struct epoll_event   ee;
 
     o = &bench_options;
-    bench_publish_n = o->publishers < o->channels ? o->publishers
-                                                  : o->channels;
     bench_publish_ep = epoll_create1(0);
     bench_publish_timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
-    bench_publishers = calloc(bench_publish_n, sizeof(bench_publisher_t));
+    bench_publishers = calloc(o->publishers, sizeof(bench_publisher_t));
 
     if (bench_publish_ep == -1 || bench_publish_timer == -1
         || bench_publishers == NULL)
@@ -122,11 +114,10 @@ bench_publish_init(void)
     epoll_ctl(bench_publish_ep, EPOLL_CTL_ADD, bench_wake, &ee);
     epoll_ctl(bench_publish_ep, EPOLL_CTL_ADD, bench_publish_timer, &ee);
 
-    for (i = 0; i < bench_publish_n; i++) {
+    for (i = 0; i < o->publishers; i++) {
         p = &bench_publishers[i];
 
-        p->index = i;
-        p->own = (o->channels - i - 1) / bench_publish_n + 1;
+        p->task.index = i;
         p->out = malloc(o->max_size + 512);
 
         if (p->out == NULL) {
@@ -183,7 +174,7 @@ bench_publish_run(uint64_t total)
     for ( ;; ) {
         open = 0;
 
-        for (k = 0; k < bench_publish_n; k++) {
+        for (k = 0; k < bench_options.publishers; k++) {
             open |= bench_publish_next(&bench_publishers[k], total);
         }
 
@@ -219,168 +210,84 @@ bench_publish_run(uint64_t total)
 static int
 bench_publish_next(bench_publisher_t *p, uint64_t total)
 {
-    uint64_t  message, n, time;
+    int  rc;
 
     while (!p->busy) {
-        message = p->next / p->own;
 
-        if (message >= total) {
-            return 0;
-        }
-
-        if (bench_publish_hold(message)) {
+        if (bench_options.unordered && !bench_publish_near()) {
             return 1;
         }
 
-        p->channel = p->index + p->next % p->own * bench_publish_n;
-        p->number = message < bench_options.messages ? message + 1 : 0;
+        rc = bench_schedule_next(&p->task, total);
 
-        n = message * bench_options.channels + p->channel;
-        time = 0;
-
-        if (p->number && !bench_publish_due(n, p->channel, &time)) {
-            return 1;
-        }
-
-        p->next++;
-
-        if (p->number
-            && ((bench_options.plant == BENCH_PLANT_LOST
-                 && p->number == bench_options.messages / 2 + 1)
-                || (bench_options.plant == BENCH_PLANT_LAST
-                    && p->number == bench_options.messages)))
-        {
-            continue;
+        if (rc != 1) {
+            return rc == 0;
         }
 
         p->twice = bench_options.plant == BENCH_PLANT_TWICE
-                   && p->number == bench_options.messages / 2 + 1;
+                   && p->task.number == bench_options.messages / 2 + 1;
 
-        bench_publish_request(p, time);
+        bench_publish_request(p);
     }
 
     return 1;
 }
 
 
-/* what follows the hold is due as much later as it lasted */
+/* whether no other one is so far behind that subscribers lose sight of it */
 
 static int
-bench_publish_hold(uint64_t message)
+bench_publish_near(void)
 {
-    if (bench_options.hold == 0 || message < bench_options.hold) {
-        return 0;
-    }
+    uint32_t            i;
+    uint64_t            message;
+    bench_publisher_t  *other;
 
-    if (!bench_shared->go) {
+    message = bench_schedule_message();
 
-        if (!bench_shared->held) {
-            bench_publish_held = bench_now();
-            bench_shared->held = 1;
-        }
+    for (i = 0; i < bench_options.publishers; i++) {
+        other = &bench_publishers[i];
 
-        return 1;
-    }
-
-    if (bench_shared->held) {
-        bench_publish_start += bench_now() - bench_publish_held;
-        bench_shared->held = 0;
-    }
-
-    return 0;
-}
-
-
-/* may the n-th message go?  Its time is when it was due, not when it goes */
-
-static int
-bench_publish_due(uint64_t n, uint32_t channel, uint64_t *time)
-{
-    uint32_t          subscribers;
-    uint64_t          due, got;
-    bench_options_t  *o;
-
-    o = &bench_options;
-    *time = bench_now();
-
-    if (o->rate) {
-        due = bench_publish_start + n * 1000000000 / o->rate;
-
-        if (due > *time) {
-            bench_publish_wait(due);
+        if (other->busy && message > other->task.message + BENCH_AHEAD / 2) {
             return 0;
         }
-
-        *time = due;
-        return 1;
     }
-
-    if (o->replay || o->window == 0) {
-        return 1;
-    }
-
-    /* asked to be woken first, and looked then: no wake-up can be missed */
-
-    subscribers = bench_channel_subscribers(channel);
-    bench_shared->waiting = 1;
-
-    got = bench_sum(offsetof(bench_counts_t, received))
-          + bench_sum(offsetof(bench_counts_t, missing));
-
-    if (bench_shared->expected
-        > got + (uint64_t) (o->window - 1) * subscribers)
-    {
-        return 0;
-    }
-
-    bench_shared->waiting = 0;
 
     return 1;
 }
 
 
 static void
-bench_publish_wait(uint64_t time)
-{
-    struct itimerspec  it;
-
-    memset(&it, 0, sizeof(it));
-    it.it_value.tv_sec = time / 1000000000;
-    it.it_value.tv_nsec = time % 1000000000;
-
-    timerfd_settime(bench_publish_timer, TFD_TIMER_ABSTIME, &it, NULL);
-}
-
-
-static void
-bench_publish_request(bench_publisher_t *p, uint64_t time)
+bench_publish_request(bench_publisher_t *p)
 {
     int               n;
     char              key[64];
     size_t            size;
+    bench_task_t     *t;
     bench_options_t  *o;
 
     o = &bench_options;
+    t = &p->task;
     key[0] = '\0';
 
     if (o->keys) {
-        snprintf(key, sizeof(key), "Idempotency-Key: %u%s\r\n", p->number,
+        snprintf(key, sizeof(key), "Idempotency-Key: %u%s\r\n", t->number,
                  p->twice ? "-a" : "");
     }
 
-    size = p->number ? bench_message_size(p->channel, p->number) : 0;
+    size = t->number ? bench_message_size(t->channel, t->number) : 0;
 
     n = snprintf(p->out, 512, "POST %s%s%u HTTP/1.1\r\nHost: bench\r\n"
                  "Content-Type: text/plain\r\n%s%sContent-Length: %zu\r\n\r\n",
-                 o->publish, o->prefix, p->channel, key,
-                 p->number ? "" : "Push-End: true\r\n", size);
+                 o->publish, o->prefix, t->channel, key,
+                 t->number ? "" : "Push-End: true\r\n", size);
 
-    if (p->number) {
-        bench_message_write(p->out + n, p->channel, p->number, time);
-        bench_shared->expected += bench_channel_subscribers(p->channel);
+    if (t->number) {
+        bench_message_write(p->out + n, t->channel, t->number, t->time);
+        bench_shared->expected += bench_channel_readers(t->channel);
 
         if (o->plant == BENCH_PLANT_CORRUPT
-            && p->number == o->messages / 2 + 1)
+            && t->number == o->messages / 2 + 1)
         {
             p->out[n + size - 1] ^= 1;
         }
@@ -451,9 +358,6 @@ bench_publish_read(bench_publisher_t *p)
 static void
 bench_publish_answer(bench_publisher_t *p, size_t head)
 {
-    char      *s;
-    uint32_t   due, told;
-
     if (!p->busy || strncmp(p->in, "HTTP/1.1 20", 11) != 0) {
         bench_fault(NULL, NULL, BENCH_ANSWER, 1, p->in);
     }
@@ -465,26 +369,46 @@ bench_publish_answer(bench_publisher_t *p, size_t head)
         bench_publish_lost(p);
     }
 
-    if (p->number == 0) {
+    if (p->task.number == 0) {
         return;
     }
 
     bench_shared->published++;
     bench_histogram_add(&bench_shared->answers, bench_now() - p->asked);
 
-    if (!bench_options.churn && !bench_options.reconnect) {
-        due = bench_options.replay ? 0 : bench_channel_subscribers(p->channel);
-        s = strstr(p->in + head, "\"subscribers\":");
-        told = s ? strtoul(s + 14, NULL, 10) : UINT32_MAX;
-
-        if (told != due) {
-            bench_fault(NULL, NULL, BENCH_ANSWER, 1, p->in + head);
-        }
-    }
+    bench_publish_told(p, p->in + head);
 
     if (p->twice) {
         p->twice = 0;
-        bench_publish_request(p, bench_now());
+        p->task.time = bench_now();
+        bench_publish_request(p);
+    }
+}
+
+
+/* the number of subscribers, where it is certain */
+
+static void
+bench_publish_told(bench_publisher_t *p, const char *body)
+{
+    uint32_t          due, told;
+    const char       *s;
+    bench_options_t  *o;
+
+    o = &bench_options;
+
+    if (o->churn || o->reconnect || o->foreign || o->slow
+        || o->transport == BENCH_POLL)
+    {
+        return;
+    }
+
+    due = o->replay ? 0 : bench_channel_subscribers(p->task.channel);
+    s = strstr(body, "\"subscribers\":");
+    told = s ? strtoul(s + 14, NULL, 10) : UINT32_MAX;
+
+    if (told != due) {
+        bench_fault(NULL, NULL, BENCH_ANSWER, 1, body);
     }
 }
 

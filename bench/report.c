@@ -14,7 +14,7 @@
 
 
 static void bench_report_rates(bench_measures_t *m);
-static void bench_report_server(bench_measures_t *m, uint64_t deliveries);
+static void bench_report_server(bench_measures_t *m);
 static void bench_report_times(const char *name, bench_histogram_t *h);
 static double bench_histogram_at(bench_histogram_t *h, double share);
 static void bench_histogram_sum(bench_histogram_t *sum, bench_histogram_t *h);
@@ -85,11 +85,12 @@ bench_report(bench_measures_t *m)
 {
     int                i;
     uint32_t           k;
-    uint64_t           n, total, reconnects, gaps, missing;
+    uint64_t           n, total, reconnects, gaps, missing, bytes;
     bench_histogram_t  sum;
 
     reconnects = 0;
     gaps = 0;
+    bytes = 0;
     total = 0;
     missing = bench_sum(offsetof(bench_counts_t, missing));
     memset(&sum, 0, sizeof(sum));
@@ -97,6 +98,7 @@ bench_report(bench_measures_t *m)
     for (k = 0; k < bench_options.processes; k++) {
         reconnects += bench_shared->process[k].reconnects;
         gaps += bench_shared->process[k].gaps;
+        bytes += bench_shared->process[k].bytes;
         bench_histogram_sum(&sum, &bench_shared->process[k].latency);
     }
 
@@ -104,6 +106,7 @@ bench_report(bench_measures_t *m)
     bench_report_times("latency", &sum);
     bench_report_times("answer", &bench_shared->answers);
 
+    printf("received_bytes %" PRIu64 "\n", bytes);
     printf("reconnects %" PRIu64 "\n", reconnects);
     printf("retries %" PRIu64 "\n", bench_shared->retries);
     printf("gaps %" PRIu64 "\n", gaps);
@@ -142,13 +145,14 @@ bench_report_rates(bench_measures_t *m)
         }
     }
 
-    seconds = last > m->start ? (last - m->start) / 1e9 : 0;
+    seconds = m->start && last > m->start ? (last - m->start) / 1e9 : 0;
     published = (bench_shared->last - bench_shared->first) / 1e9;
 
     printf("subscribers %u\n", bench_options.subscribers);
     printf("channels %u\n", bench_options.channels);
     printf("published %" PRIu64 "\n", bench_shared->published);
     printf("deliveries %" PRIu64 "\n", deliveries);
+    printf("visits %u\n", bench_options.visits);
     printf("seconds %.3f\n", seconds);
 
     if (seconds > 0) {
@@ -160,14 +164,14 @@ bench_report_rates(bench_measures_t *m)
                bench_shared->published / published);
     }
 
-    bench_report_server(m, deliveries);
+    bench_report_server(m);
 }
 
 
 /* workers that came or went in between cannot be compared */
 
 static void
-bench_report_server(bench_measures_t *m, uint64_t deliveries)
+bench_report_server(bench_measures_t *m)
 {
     double  cpu, ticks, user;
 
@@ -179,9 +183,15 @@ bench_report_server(bench_measures_t *m, uint64_t deliveries)
 
         printf("server_cpu_ms %.1f\n", cpu / 1e6);
         printf("server_user_share %.3f\n", user);
+        printf("memory_growth_bytes %.0f\n",
+               (double) m->after.memory - m->before.memory);
 
-        if (deliveries) {
-            printf("server_us_per_delivery %.3f\n", cpu / 1e3 / deliveries);
+        if (bench_options.visits) {
+            printf("server_us_per_visit %.3f\n",
+                   cpu / 1e3 / bench_options.visits);
+
+        } else if (m->deliveries) {
+            printf("server_us_per_delivery %.3f\n", cpu / 1e3 / m->deliveries);
 
         } else if (bench_shared->published) {
             printf("server_us_per_publish %.3f\n",
@@ -189,12 +199,20 @@ bench_report_server(bench_measures_t *m, uint64_t deliveries)
         }
     }
 
-    if (m->idle.workers && m->fresh.pids == m->idle.pids
-        && bench_options.subscribers)
+    if (bench_options.subscribers == 0 || m->stand.workers == 0
+        || m->fresh.pids != m->stand.pids)
     {
-        printf("bytes_per_subscriber %.0f\n",
-               ((double) m->idle.memory - m->fresh.memory)
-               / bench_options.subscribers);
+        return;
+    }
+
+    printf("connect_seconds %.3f\n", m->connect / 1e9);
+    printf("bytes_per_subscriber %.0f\n",
+           ((double) m->stand.memory - m->fresh.memory)
+           / bench_options.subscribers);
+
+    if (m->idle.pids == m->stand.pids) {
+        printf("idle_cpu_percent %.3f\n", (m->idle.cpu - m->stand.cpu) / 1e7
+               / bench_options.idle);
     }
 }
 

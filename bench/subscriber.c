@@ -9,36 +9,26 @@
 #include "bench.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 
 #define BENCH_BUFFER   (256 * 1024)
 #define BENCH_EVENTS   512
-#define BENCH_OPENING  128
-
-/* ns until a connection that was ended is made again */
-#define BENCH_BACK     5000000
 
 
 static void bench_subscribe_init(bench_process_t *p, uint32_t index);
-static void bench_subscribe_open_some(bench_process_t *p);
-static void bench_subscribe_open(bench_process_t *p, bench_client_t *c);
-static int bench_subscribe_socket(bench_process_t *p);
+static void bench_subscribe_resume(bench_process_t *p);
 static void bench_subscribe_event(bench_process_t *p, bench_client_t *c,
     uint32_t events);
-static int bench_subscribe_request(bench_process_t *p, bench_client_t *c);
+static void bench_subscribe_request(bench_process_t *p, bench_client_t *c);
 static void bench_subscribe_read(bench_process_t *p, bench_client_t *c);
 static size_t bench_subscribe_room(bench_client_t *c);
 static void bench_subscribe_stands(bench_process_t *p, bench_client_t *c);
 static void bench_subscribe_close(bench_process_t *p, bench_client_t *c);
-static void bench_subscribe_back(bench_process_t *p, bench_client_t *c);
 static void bench_subscribe_count(bench_process_t *p);
 static void bench_subscribe_finish(bench_process_t *p);
 static uint64_t bench_subscribe_random(bench_process_t *p);
@@ -61,9 +51,15 @@ bench_subscribe(uint32_t index)
         usleep(1000);
     }
 
+    p.start = bench_now();
+
     while (!bench_shared->stop) {
         p.now = bench_now();
-        bench_subscribe_open_some(&p);
+        bench_arrival_some(&p);
+
+        if (bench_shared->resume) {
+            bench_subscribe_resume(&p);
+        }
 
         n = epoll_wait(p.ep, events, BENCH_EVENTS, 5);
 
@@ -94,6 +90,9 @@ bench_subscribe_init(bench_process_t *p, uint32_t index)
     p->index = index;
     p->n = o->subscribers / o->processes
            + (index < o->subscribers % o->processes);
+    p->slow = o->slow != 0;
+    p->visits = o->visits / o->processes
+                + (index < o->visits % o->processes);
     p->random = (o->seed + index + 1) * 0x9e3779b97f4a7c15 | 1;
     p->counts = &bench_shared->process[index];
     p->ep = epoll_create1(0);
@@ -101,6 +100,7 @@ bench_subscribe_init(bench_process_t *p, uint32_t index)
     p->clients = calloc(p->n + 1, sizeof(bench_client_t));
     p->back = calloc(p->n + 1, sizeof(uint32_t));
     p->back_at = calloc(p->n + 1, sizeof(uint64_t));
+    p->begun = p->n;
 
     bench_buffer_size = BENCH_BUFFER;
     bench_buffer = malloc(bench_buffer_size);
@@ -117,153 +117,84 @@ bench_subscribe_init(bench_process_t *p, uint32_t index)
 
         c->fd = -1;
         c->channel = (i * o->processes + index) % o->channels;
+        c->slow = i * o->processes + index < o->slow;
         c->next = 1;
     }
 }
 
 
-/* new ones, and those whose time to come back has come */
-
-static void
-bench_subscribe_open_some(bench_process_t *p)
-{
-    uint32_t  i;
-
-    while (p->back_n && p->back_at[p->back_first] <= p->now) {
-        i = p->back[p->back_first];
-        p->back_first = (p->back_first + 1) % (p->n + 1);
-        p->back_n--;
-
-        bench_subscribe_open(p, &p->clients[i]);
-    }
-
-    while (p->opening < BENCH_OPENING && p->next < p->n) {
-        bench_subscribe_open(p, &p->clients[p->next++]);
-    }
-}
-
-
-static void
-bench_subscribe_open(bench_process_t *p, bench_client_t *c)
+int
+bench_subscribe_listen(bench_process_t *p, bench_client_t *c, int op,
+    uint32_t events)
 {
     struct epoll_event  ee;
 
-    bench_stream_reset(c);
-
-    c->fd = bench_subscribe_socket(p);
-
-    if (c->fd == -1) {
-        bench_subscribe_back(p, c);
-        return;
-    }
-
-    c->opening = 1;
-    p->opening++;
-
-    ee.events = EPOLLOUT;
+    ee.events = events;
     ee.data.ptr = c;
 
-    if (epoll_ctl(p->ep, EPOLL_CTL_ADD, c->fd, &ee) == -1) {
-        perror("epoll_ctl");
-        exit(2);
-    }
-}
-
-
-static int
-bench_subscribe_socket(bench_process_t *p)
-{
-    int                 fd, on;
-    struct sockaddr_in  sin;
-
-    fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-
-    if (fd == -1) {
-        perror("socket");
-        exit(2);
-    }
-
-    on = 1;
-    memset(&sin, 0, sizeof(sin));
-    sin.sin_family = AF_INET;
-
-    /* ports are per address of the source, and the loopback has many */
-
-    if (ntohl(bench_options.host.s_addr) >> 24 == 127) {
-        sin.sin_addr.s_addr = htonl(0x7f010001 + p->index);
-        setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
-
-        if (bind(fd, (struct sockaddr *) &sin, sizeof(sin)) == -1) {
-            perror("bind");
-            exit(2);
-        }
-    }
-
-    sin.sin_addr = bench_options.host;
-    sin.sin_port = htons(bench_options.port);
-
-    if (connect(fd, (struct sockaddr *) &sin, sizeof(sin)) == -1
-        && errno != EINPROGRESS)
-    {
-        close(fd);
-        return -1;
-    }
-
-    return fd;
+    return epoll_ctl(p->ep, op, c->fd, &ee);
 }
 
 
 static void
 bench_subscribe_event(bench_process_t *p, bench_client_t *c, uint32_t events)
 {
-    struct epoll_event  ee;
+    int  rc;
 
     if (c->fd == -1) {
         return;
     }
 
-    if (events & EPOLLOUT) {
-
-        if (bench_subscribe_request(p, c) == -1) {
-            bench_subscribe_close(p, c);
-            return;
-        }
-
-        ee.events = EPOLLIN | EPOLLRDHUP;
-        ee.data.ptr = c;
-        epoll_ctl(p->ep, EPOLL_CTL_MOD, c->fd, &ee);
-
+    if ((events & EPOLLOUT) == 0 && !c->shaking) {
+        bench_subscribe_read(p, c);
         return;
     }
 
-    bench_subscribe_read(p, c);
+    if (events & EPOLLOUT) {
+        bench_subscribe_listen(p, c, EPOLL_CTL_MOD, EPOLLIN | EPOLLRDHUP);
+    }
+
+    if (c->shaking) {
+        rc = bench_connect_shake(c);
+
+        if (rc == -1) {
+            bench_subscribe_close(p, c);
+        }
+
+        if (rc != 1) {
+            return;
+        }
+    }
+
+    bench_subscribe_request(p, c);
 }
 
 
-static int
+static void
 bench_subscribe_request(bench_process_t *p, bench_client_t *c)
 {
-    int               n;
-    char              request[1024];
-    bench_options_t  *o;
+    uint32_t  churn;
 
-    o = &bench_options;
+    churn = bench_options.churn;
 
-    n = snprintf(request, sizeof(request),
-                 "GET %s%s%u%s HTTP/1.1\r\nHost: bench\r\n"
-                 "Accept: text/event-stream\r\n%s%s%s\r\n",
-                 o->subscribe, o->prefix, c->channel,
-                 o->replay && c->id[0] == '\0' ? "&since=earliest" : "",
-                 c->id[0] ? "Last-Event-ID: " : "", c->id,
-                 c->id[0] ? "\r\n" : "");
-
-    if (o->churn) {
-        c->left = 1 + bench_subscribe_random(p) % o->churn;
+    if (churn && c->left == 0) {
+        c->left = 1 + bench_subscribe_random(p) % churn;
     }
 
-    /* a fresh connection takes so little at once, or none at all */
+    if (bench_options.transport != BENCH_NOTHING
+        && bench_transport_request(c) == -1)
+    {
+        bench_subscribe_close(p, c);
+        return;
+    }
 
-    return send(c->fd, request, n, MSG_NOSIGNAL) == n ? 0 : -1;
+    if (bench_options.transport >= BENCH_NOTHING) {
+        bench_subscribe_stands(p, c);
+
+        if (c->drop) {
+            bench_subscribe_close(p, c);
+        }
+    }
 }
 
 
@@ -275,7 +206,7 @@ bench_subscribe_read(bench_process_t *p, bench_client_t *c)
 
     do {
         room = bench_subscribe_room(c);
-        n = recv(c->fd, bench_buffer + c->kept_len, room, 0);
+        n = bench_connect_recv(c, bench_buffer + c->kept_len, room);
 
         if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
             return;
@@ -286,12 +217,25 @@ bench_subscribe_read(bench_process_t *p, bench_client_t *c)
             return;
         }
 
+        if (bench_options.transport >= BENCH_NOTHING) {
+            /* whatever it is, it was not asked for */
+            return;
+        }
+
         p->now = bench_now();
 
-        bench_stream_read(p, c, bench_buffer, c->kept_len + n);
+        bench_http_read(p, c, bench_buffer, c->kept_len + n);
 
         if (c->opening && c->subscribed) {
             bench_subscribe_stands(p, c);
+        }
+
+        if (c->whole && bench_options.transport == BENCH_POLL && !c->closed
+            && !c->drop && !c->broken)
+        {
+            bench_http_reset(c);
+            bench_subscribe_request(p, c);
+            return;
         }
 
         if (c->drop || c->whole || c->broken) {
@@ -299,7 +243,9 @@ bench_subscribe_read(bench_process_t *p, bench_client_t *c)
             return;
         }
 
-    } while ((size_t) n == room);
+        /* decrypted bytes wake nobody */
+
+    } while ((size_t) n == room || c->tls);
 }
 
 
@@ -339,6 +285,33 @@ bench_subscribe_stands(bench_process_t *p, bench_client_t *c)
         c->known = 1;
         p->counts->connected++;
     }
+
+    if (bench_options.visits) {
+        c->drop = 1;
+
+    } else if (c->slow && p->slow) {
+        bench_subscribe_listen(p, c, EPOLL_CTL_MOD, 0);
+    }
+}
+
+
+/* the slow ones take what there is, as the others do */
+
+static void
+bench_subscribe_resume(bench_process_t *p)
+{
+    uint32_t         i;
+    bench_client_t  *c;
+
+    for (i = 0; p->slow && i < p->n; i++) {
+        c = &p->clients[i];
+
+        if (c->slow && c->fd != -1) {
+            bench_subscribe_listen(p, c, EPOLL_CTL_MOD, EPOLLIN | EPOLLRDHUP);
+        }
+    }
+
+    p->slow = 0;
 }
 
 
@@ -349,12 +322,15 @@ bench_subscribe_close(bench_process_t *p, bench_client_t *c)
 {
     uint32_t  rest;
 
-    close(c->fd);
-    c->fd = -1;
+    bench_connect_close(c);
 
     if (c->opening) {
         c->opening = 0;
         p->opening--;
+    }
+
+    if (bench_options.visits && bench_arrival_visited(p, c)) {
+        return;
     }
 
     if (c->closed) {
@@ -381,9 +357,11 @@ bench_subscribe_close(bench_process_t *p, bench_client_t *c)
         bench_fault(p, c, BENCH_CUT, 1, "handed over, but in mid-response");
     }
 
-    if (!c->broken && (c->drop || bench_options.reconnect)) {
+    if (!c->broken
+        && (c->drop || bench_options.reconnect || (c->slow && c->handed)))
+    {
         p->counts->reconnects++;
-        bench_subscribe_back(p, c);
+        bench_arrival_again(p, c);
         return;
     }
 
@@ -392,18 +370,6 @@ bench_subscribe_close(bench_process_t *p, bench_client_t *c)
     }
 
     c->over = 1;
-}
-
-
-static void
-bench_subscribe_back(bench_process_t *p, bench_client_t *c)
-{
-    uint32_t  i;
-
-    i = (p->back_first + p->back_n++) % (p->n + 1);
-
-    p->back[i] = c - p->clients;
-    p->back_at[i] = p->now + BENCH_BACK;
 }
 
 
@@ -420,12 +386,10 @@ bench_subscribe_count(bench_process_t *p)
 
     p->counts->received += p->received;
     p->counts->missing += p->missing;
-    p->counts->complete += p->complete;
     p->counts->last = bench_now();
 
     p->received = 0;
     p->missing = 0;
-    p->complete = 0;
 
     if (bench_shared->waiting) {
         one = 1;

@@ -7,9 +7,22 @@ const GAPS = {
     expired: 'What came after this place is older than the history.',
     evicted: 'The zone was full and gave up old history.',
     unknown: 'The place asked for belongs to another life of the channel.',
+    diverged: 'The history was lost by a failover.',
     overrun: 'This reader was too slow.',
     malformed: 'The place asked for is no id.'
 };
+
+const ENDS = {
+    deleted: 'The channel was deleted.',
+    ended: 'The channel is sealed: you have all of it.',
+    gone: 'There is nothing more to come.'
+};
+
+
+export const gapText = reason => GAPS[reason] ?? 'Messages are missing here.';
+
+
+export const endText = reason => ENDS[reason] ?? ENDS.ended;
 
 
 /* { tone, title, text }, or nothing for what it does not know */
@@ -25,11 +38,18 @@ export function describe({ kind, id, data }) {
                      : 'Not at the place asked for: a gap notice follows.'
         };
 
+    case 'opened':
+        return {
+            tone: 'good',
+            title: 'Subscribed',
+            text: 'Every message brings its id.'
+        };
+
     case 'push.gap':
         return {
             tone: 'bad',
             title: 'Gap: ' + data.reason,
-            text: GAPS[data.reason] ?? 'Messages are missing here.'
+            text: gapText(data.reason)
         };
 
     case 'push.reconnect':
@@ -50,8 +70,7 @@ export function describe({ kind, id, data }) {
         return {
             tone: 'good',
             title: 'Reconnected',
-            text: id ? 'The browser came back with this id.'
-                     : 'The browser came back.'
+            text: id ? 'With the id of the last message.' : ''
         };
 
     case 'left':

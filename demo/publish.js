@@ -2,9 +2,9 @@
  * Publishing, and the curl lines that do the same.
  */
 
-const utf8 = new TextEncoder();
+import { query, wait } from './dom.js';
 
-const wait = ms => new Promise(done => setTimeout(done, ms));
+const utf8 = new TextEncoder();
 
 /* a header value is bytes: UTF-8 has to be spelled out */
 const header = text => String.fromCharCode(...utf8.encode(text));
@@ -14,7 +14,7 @@ const quote = text => "'" + text.replaceAll("'", "'\\''") + "'";
 
 /* why the name is no channel name, or an empty string */
 
-export function badName(name) {
+export function badName(name, room = 250) {
     if (name === '') {
         return 'A channel has a name.';
     }
@@ -24,14 +24,12 @@ export function badName(name) {
                + 'characters.';
     }
 
-    return utf8.encode(name).length > 250
-           ? 'A channel name has at most 250 bytes.' : '';
+    return utf8.encode(name).length > room
+           ? `This name has at most ${room} bytes.` : '';
 }
 
 
-export function publishUrl(channel) {
-    return 'pub?channel=' + encodeURIComponent(channel).replaceAll("'", '%27');
-}
+export const publishUrl = channel => 'pub' + query({ channel });
 
 
 /*
@@ -39,7 +37,7 @@ export function publishUrl(channel) {
  * body is the answer or the problem document.
  */
 
-export async function publish(channel, text, options = {}) {
+export async function publish(url, text, options = {}) {
     const headers = {};
 
     if (options.method !== 'DELETE') {
@@ -58,7 +56,7 @@ export async function publish(channel, text, options = {}) {
         headers['Idempotency-Key'] = options.key;
     }
 
-    const answer = await fetch(publishUrl(channel), {
+    const answer = await fetch(url, {
         method: options.method ?? 'POST',
         body: options.method === 'DELETE' ? undefined : utf8.encode(text),
         headers
@@ -81,10 +79,10 @@ export async function publish(channel, text, options = {}) {
  * same key, and the server publishes it once.
  */
 
-export async function publishSurely(channel, text, options) {
+export async function publishSurely(url, text, options) {
     for (let i = 0; ; i++) {
         try {
-            const answer = await publish(channel, text, options);
+            const answer = await publish(url, text, options);
 
             if (i === 10 || ![429, 502, 503, 507].includes(answer.status)) {
                 return answer;
@@ -101,7 +99,7 @@ export async function publishSurely(channel, text, options) {
 }
 
 
-export function curlPublish(base, channel, text, event) {
+export function curlPublish(url, text, event) {
     const line = ['curl', text.startsWith('@') ? '--data-raw' : '-d',
                   quote(text), "-H 'Content-Type: text/plain'"];
 
@@ -109,12 +107,15 @@ export function curlPublish(base, channel, text, event) {
         line.push('-H ' + quote('Push-Event: ' + event));
     }
 
-    line.push(quote(base + publishUrl(channel)));
+    line.push(quote(url));
 
     return line.join(' ');
 }
 
 
-export function curlSubscribe(base, url) {
-    return 'curl -N ' + quote(base + url.replaceAll("'", '%27'));
+/* options: headers, as curl takes them */
+
+export function curlGet(url, ...headers) {
+    return ['curl -N', ...headers.map(h => '-H ' + quote(h)), quote(url)]
+           .join(' ');
 }

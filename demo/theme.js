@@ -2,18 +2,20 @@
  * Light or dark: what the system wants, until the button says otherwise.
  */
 
+import { remember, remembered } from './memory.js';
+
 
 export function setUpTheme(button) {
     const dark = matchMedia('(prefers-color-scheme: dark)').matches;
 
-    paint(button, remembered() ?? (dark ? 'dark' : 'light'));
+    paint(button, remembered('theme') ?? (dark ? 'dark' : 'light'));
 
     button.addEventListener('click', () => {
         const theme = document.documentElement.dataset.theme === 'dark'
                       ? 'light' : 'dark';
 
         paint(button, theme);
-        remember(theme);
+        remember('theme', theme);
     });
 }
 
@@ -21,24 +23,4 @@ export function setUpTheme(button) {
 function paint(button, theme) {
     document.documentElement.dataset.theme = theme;
     button.textContent = theme === 'dark' ? 'Light' : 'Dark';
-}
-
-
-/* there may be no storage */
-
-function remembered() {
-    try {
-        return localStorage.getItem('theme');
-    } catch {
-        return null;
-    }
-}
-
-
-function remember(theme) {
-    try {
-        localStorage.setItem('theme', theme);
-    } catch {
-        /* void */
-    }
 }

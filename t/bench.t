@@ -14,12 +14,19 @@ my $conf = <<'C';
 
     server {
         listen 127.0.0.1:%%PORT%%;
+        listen 127.0.0.1:%%PORT2%% ssl;
+        %%HTTP2%%
+
+        ssl_certificate %%CERT%%;
+        ssl_certificate_key %%KEY%%;
 
         location = /pub { push_publish $arg_channel; }
         location = /short { push_publish $arg_channel; push_history 5; }
         location = /sub { push_subscribe $arg_channel; }
     }
 C
+
+$conf =~ s/%%HTTP2%%/Push::Nginx::listen_http2('127.0.0.1:%%PORT3%%')/e;
 
 my $make = command('make', '-s', '-C', $root, 'bench-build');
 is($make->{code}, 0, 'built') or diag($make->{err});
@@ -100,6 +107,76 @@ for_workers(1, 2, sub {
 for_workers(1, 2, sub {
     my ($workers) = @_;
     my $n = nginx(conf => $conf, workers => $workers);
+    my @some = qw(--subscribers=31 --channels=3 --messages=40 --size=48-3000
+                  --lines);
+
+    for my $way (qw(websocket push.json ndjson poll)) {
+        my @options = (@some, "--transport=$way");
+
+        is_clean(bench($n, @options, '--window=4'), 1240, $way);
+        is_clean(bench($n, @options, '--replay'), 1240, "$way: replay");
+
+        next if $way eq 'websocket';
+
+        my $r = bench($n, @options, qw(--rate=300 --churn=7),
+                      '--seed=' . seed());
+        is_clean($r, 1240, "$way: hanging up and resuming");
+        cmp_ok($r->{reconnects}, '>=', 100, 'which they did');
+    }
+
+    my $tls = '--tls=' . $n->port(2);
+    my $http2 = '--http2=' . $n->port(3);
+
+    is_clean(bench($n, @some, $tls), 1240, 'TLS');
+    is_clean(bench($n, @some, $tls, '--transport=websocket'), 1240,
+             'WebSocket by TLS');
+    is_clean(bench($n, @some, $http2), 1240, 'HTTP/2');
+    is_clean(bench($n, @some, $http2, qw(--rate=300 --churn=7)), 1240,
+             'HTTP/2: hanging up and resuming');
+
+    my @large = qw(--transport=websocket --subscribers=10 --messages=20
+                   --size=3000);
+    my $plain = bench($n, @large);
+    my $deflated = bench($n, @large, '--deflate');
+
+    is_clean($plain, 200, 'WebSocket');
+    is_clean($deflated, 200, 'compressed');
+    cmp_ok($deflated->{received_bytes}, '<', 0.95 * $plain->{received_bytes},
+           'it is less');
+
+    is_clean(bench($n, qw(--subscribers=20 --channels=2 --messages=100
+                          --publishers=9 --unordered --window=12)),
+             2000, 'several publishers for a channel');
+
+    my @slow = qw(--subscribers=20 --slow=5 --messages=300 --size=16000);
+    my $r = bench($n, @slow);
+    is_clean($r, 6000, 'some do not read until the others are done');
+
+    $r = bench($n, @slow, '--publish=/short?channel=');
+    is($r->{code}, 0, 'they are told of a gap: exit code');
+    cmp_ok($r->{gaps}, '>', 0, 'gaps');
+    is($r->{deliveries} + $r->{announced}, 6000, 'the sum is right');
+
+    $r = bench($n, qw(--visits=300 --subscribers=10 --sources=3 --rate=3000));
+    is_clean($r, 0, 'visits');
+    is($r->{visits}, 300, 'so many');
+    cmp_ok($r->{server_us_per_visit}, '>', 0, 'their price');
+
+    $r = bench($n, qw(--subscribers=100 --messages=2 --idle=1));
+    is_clean($r, 200, 'idle for a while');
+    ok(exists $r->{idle_cpu_percent}, 'its price');
+
+    for my $way (qw(none held)) {
+        $r = bench($n, "--transport=$way", '--subscribers=50');
+        is($r->{code}, 0, "$way: exit code");
+        ok(exists $r->{bytes_per_subscriber}, 'memory');
+    }
+});
+
+
+for_workers(1, 2, sub {
+    my ($workers) = @_;
+    my $n = nginx(conf => $conf, workers => $workers);
     my $r = bench($n, qw(--subscribers=50 --channels=3 --messages=100 --rate=300
                       --churn=9), '--seed=' . seed());
     is_clean($r, 5000, 'hanging up and resuming');
@@ -144,6 +221,17 @@ subtest 'what was planted is found' => sub {
         like($r->{err}, qr/^channel 0: $kind: /, 'described');
     }
 
+    for my $way (qw(websocket push.json ndjson poll)) {
+        for (['lost', 'lost'], ['twice', 'repeated'], ['corrupt', 'corrupt']) {
+            my ($plant, $kind) = @$_;
+            my $r = bench($n, qw(--subscribers=30 --messages=20),
+                          "--plant=$plant", "--transport=$way");
+
+            is($r->{$kind}, 30, "$plant: each $way found it");
+            is($r->{violations}, 30, 'and nothing else');
+        }
+    }
+
     my @churn = qw(--subscribers=20 --messages=3000 --window=0 --churn=3
                    --publish=/short?channel=);
     my $r = bench($n, @churn);
@@ -178,10 +266,57 @@ subtest 'what was planted is found' => sub {
 };
 
 
+subtest 'the bare server' => sub {
+    for my $workers (1, 3) {
+        my $port = Push::Nginx::free_port();
+        my $c = start_command("$root/build/bench/bare", $port, $workers);
+        my @some = ("--port=$port", '--master=' . $c->pid, qw(--foreign --lines
+                    --subscribers=31 --channels=3 --messages=40 --size=48-9000
+                    --patience=5));
+
+        wait_for(sub { IO::Socket::INET->new("127.0.0.1:$port") });
+
+        for my $way (qw(sse websocket)) {
+            my $r = command($bench, @some, "--transport=$way");
+            is_clean(results(@$r{qw(code out err)}), 1240,
+                     "$workers workers, $way");
+
+            $r = command($bench, @some, "--transport=$way", '--plant=lost');
+            is($r->{code}, 1, 'what was planted is found');
+        }
+
+        my $r = command($bench, @some, qw(--visits=300));
+        is_clean(results(@$r{qw(code out err)}), 0, 'visits');
+
+        ok($c->stop, 'it ends');
+        is($c->code, 0, 'exit code');
+    }
+};
+
+
+subtest 'the driver' => sub {
+    plan(skip_all => 'it measures no such build') if $ENV{PUSH_ASAN};
+
+    local $ENV{ROUNDS} = 2;
+    local $ENV{SERVERS} = 'push bare';
+
+    my $r = command("$root/bench/run", 'smoke');
+    is($r->{code}, 0, 'exit code') or diag($r->{err});
+    like($r->{out}, qr/^a few: us +[\d.]+ +[\d.]+ +- +[\d.]+ x bare/m, 'a row');
+
+    $r = command("$root/bench/run", 'nonsense');
+    cmp_ok($r->{code}, '>', 0, 'no such run');
+    like($r->{err}, qr/there are: fan-out/, 'says which there are');
+};
+
+
 subtest 'command line' => sub {
     for (['--port'], ['--port=0'], ['--port=x'], ['--port=99999'], ['port=1'],
          ['--port=1', '--lines=1'], ['--port=1', '--plant=x'], [],
-         ['--port=1', '--nonsense'])
+         ['--port=1', '--nonsense'], ['--port=1', '--transport=x'],
+         [qw(--port=1 --transport=websocket --churn=3)],
+         [qw(--port=1 --deflate)], [qw(--port=1 --slow=9 --subscribers=3)],
+         [qw(--port=1 --http2=2 --transport=poll)])
     {
         my $r = command($bench, @$_);
         is($r->{code}, 2, "bad: @$_");

@@ -72,29 +72,50 @@ subtest 'origins' => sub {
             listed => $n->port(2), unlisted => $n->port(3));
 };
 
-subtest 'demo' => sub {
-    my $n = nginx(conf => demo_conf(), start => 0);
+# "live" shows what a reload does to two workers; the rest also with one
 
-    mkdir $n->prefix . "/$_" or die "$_: $!" for qw(modules demo);
-    copy($_, $n->prefix . '/demo') or die "$_: $!" for glob "$root/demo/*";
+for (['live', 2], ['chat', 1, 2], ['answer', 1, 2]) {
+    my ($part, @workers) = @$_;
+
+    for_workers(@workers, sub { demo($part, @_) });
+}
+
+
+sub demo {
+    my ($part, $workers) = @_;
+    my $n = nginx(conf => demo_conf($workers), start => 0,
+                  allow => [qr/exited on signal 9/, qr/was locked by/]);
+
+    for my $dir (qw(demo clients)) {
+        mkdir $n->prefix . "/$dir" or die "$dir: $!";
+        copy($_, $n->prefix . "/$dir") or die "$_: $!"
+            for glob "$root/$dir/*";
+    }
+
+    mkdir $n->prefix . '/modules' or die "modules: $!";
     symlink $Push::Nginx::module, $n->prefix . '/modules/ngx_push_module.so';
     make_path("$root/build/screenshots");
     $n->start;
 
     node_ok('demo-browser.js', port => $n->port, pid => $n->pid,
+            part => $part, seed => seed(),
             screenshots => "$root/build/screenshots");
-};
+}
 
 
-# what ./run starts, in the foreground, on a port of ours
+# what ./run starts, in the foreground, on a port of ours, and quicker
 
 sub demo_conf {
+    my ($workers) = @_;
+
     open my $in, '<', "$root/conf-examples/demo.conf" or die $!;
     local $/;
 
     my $text = <$in>;
 
     $text =~ s/^( *listen +)8080;/${1}127.0.0.1:%%PORT%%;/m or die 'no listen';
+    $text =~ s/^(worker_processes +)2;/$1$workers;/m or die 'no workers';
+    $text =~ s/^( *push_drain_window +)5s;/${1}1s;/m or die 'no window';
 
     my $user = $> == 0 && ($ENV{PUSH_ASAN} || $ENV{PUSH_COVER})
                ? "user root;\n" : '';

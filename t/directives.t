@@ -50,6 +50,46 @@ my %directives = (
             join(' ', map { "c$_" } 1 .. 256) => 'more than 255 arguments',
         },
     },
+    push_transports => {
+        levels => 'hsl',
+        good => [ 'sse', 'websocket', 'ndjson poll',
+                  'sse websocket ndjson poll' ],
+        bad => {
+            '' => 'invalid number of arguments',
+            'http' => 'invalid value "http"',
+            'sse SSE' => 'invalid value "SSE"',
+            '""' => 'invalid value ""',
+        },
+    },
+    push_poll_timeout => {
+        levels => 'hsl',
+        good => [ '30s', '1m', '500ms' ],
+        bad => {
+            '' => 'invalid number of arguments', 'x' => 'invalid value',
+            '1s 2s' => 'invalid number of arguments',
+        },
+    },
+    push_client_publish => {
+        levels => 'hsl',
+        good => [ 'off', 'on', 'chat:*', 'chat:** room/*', '**' ],
+        bad => {
+            '' => 'invalid number of arguments',
+            'on off' => 'invalid value "on"',
+            'chat:* off' => 'invalid value "off"',
+            'a**' => 'invalid value "a\*\*"',
+            '**:a' => 'invalid value "\*\*:a"',
+            'a,b' => 'invalid value "a,b"', '""' => 'invalid value ""',
+        },
+    },
+    push_client_subscribe => {
+        levels => 'hsl',
+        good => [ 'off', 'chat:*', 'chat:** room/*' ],
+        bad => {
+            '' => 'invalid number of arguments', 'on' => 'invalid value "on"',
+            'chat:* off' => 'invalid value "off"',
+            'a*' => 'invalid value "a\*"',
+        },
+    },
     push_subscribe => {
         levels => 'l',
         good => [ '$arg_channel', 'a' ],

@@ -1,63 +1,17 @@
 #!/usr/bin/perl
 
-# What is shown to users works: every configuration of conf-examples/, every
-# "$ " command of docs/http.md with the output shown there, the README's first
-# steps, and every configuration in the documentation.
+# What is shown to users works: every configuration of conf-examples/, the
+# README's first steps, and every configuration in the documentation.  The
+# commands of docs/http.md are in docs_http.t.
 
 use strict;
 use warnings;
 
-use File::Copy qw(copy);
-use POSIX ();
+use MIME::Base64 qw(encode_base64);
 
+use Push::Docs;
 use Push::Test;
-
-sub slurp {
-    open my $in, '<:raw', "$root/$_[0]" or die "$_[0]: $!";
-    local $/;
-    return scalar <$in>;
-}
-
-
-# A server with an example's configuration.  What is changed: the ports, and
-# that it stays in the foreground; "more" goes to the beginning of http {}, for
-# those that leave logs and folders to the NGINX they are for.
-
-sub example {
-    my ($name, %opt) = @_;
-    my $text = slurp("conf-examples/$name.conf");
-
-    my $ports = 0;
-
-    $text =~ s{^(\s*listen\s+)(?:127\.0\.0\.1:)?\d+}
-              { $1 . '127.0.0.1:%%PORT' . ++$ports . '%%' }gme;
-    $text =~ s/\bhttp \{/http { $opt{more}/ if $opt{more};
-
-    my $main = "daemon off;\n";
-
-    $main .= "user root;\n" if $> == 0 && ($ENV{PUSH_ASAN} || $ENV{PUSH_COVER});
-    $main .= "pid logs/nginx.pid;\n" if $text !~ /^pid\s/m;
-
-    my $n = nginx(conf => $main . $text, start => 0);
-
-    mkdir $n->prefix . "/$_" for qw(modules demo certs);
-    copy($_, $n->prefix . '/demo') for glob "$root/demo/*";
-    symlink $Push::Nginx::module, $n->prefix . '/modules/ngx_push_module.so';
-    $opt{before}->($n) if $opt{before};
-
-    my ($good, $said) = $n->check;
-    ok($good, "$name.conf: nginx -t") or diag($said);
-    unlike($said, qr/warn/, 'no warning')
-        unless $name eq 'tls-http2' && Push::Nginx::version() >= 1_025_001;
-
-    $n->start;
-
-    return $n;
-}
-
-# for an example that leaves these to the NGINX it is for
-my $private = 'access_log logs/access.log; ' . join ' ',
-    map { "${_}_temp_path temp/$_;" } qw(client_body proxy fastcgi uwsgi scgi);
+use Push::WebSocket;
 
 my %tested;
 
@@ -71,7 +25,7 @@ sub is_published {
 
 
 subtest 'minimal' => sub {
-    my $n = example('minimal', more => $private);
+    my $n = example('minimal');
     my $c = start_curl('http://localhost:' . $n->port . '/sub?channel=news');
 
     ok($c->wait_out(qr/^event: push\.subscribed$/m), 'curl subscribes');
@@ -114,7 +68,7 @@ subtest 'demo' => sub {
     is($n->get('/status')->json->{subscribers}{total}, 1, 'status');
     is($n->get('/where')->body, $n->prefix . '/demo', 'where');
 
-    is_deeply([ grep { !m{/(?:modules|demo|certs|logs|temp|html)\z|\.conf\z
+    is_deeply([ grep { !m{/(?:modules|demo|clients|certs|logs|temp|html)\z|\.conf\z
                           |_temp\z|/stderr\z|/check\z}x } glob $n->prefix . '/*' ],
               [], 'nothing else is written');
 
@@ -155,17 +109,9 @@ $tested{'private-publish'} = 1;
 
 subtest 'tls-http2' => sub {
 
-    # by the command in its comment
-
-    my ($command) = slurp('conf-examples/tls-http2.conf')
-        =~ /^#     (openssl (?:.*\\\n)*.*)/m;
-
-    $command =~ s/\\\n#//g;
-
     my $n = example('tls-http2', before => sub {
         my ($n) = @_;
-        my $r = command('sh', '-c', "cd '" . $n->prefix . "' && $command");
-        is($r->{code}, 0, 'its openssl command') or diag($r->{err});
+        in_comment($n, 'tls-http2', qr/openssl/);
         chmod 0644, $n->prefix . '/certs/server.key';
     });
 
@@ -192,6 +138,11 @@ subtest 'tls-http2' => sub {
 
     is($n->publish('/pub?channel=c', 'x', tls => 1)->status, 201,
        'HTTP/1.1 as well');
+
+    my $w = ws($n, '/sub?channel=c&since=last:1', tls => 1);
+
+    ok($w->wait_messages(1), 'a WebSocket as well');
+    is_deeply($w->data, ['x'], 'and its message');
 
     finish_servers();
 };
@@ -232,171 +183,144 @@ subtest 'zones' => sub {
 $tested{zones} = 1;
 
 
+subtest 'chat' => sub {
+    my $n = example('chat', before => sub {
+        my ($n) = @_;
+        my $users = $n->read_file('users');
+
+        $n->write_file('users', $users . $users =~ s/\Aada/bob/r);
+    });
+
+    my $login = sub {
+        return { Authorization => 'Basic ' . encode_base64("$_[0]:secret", '') };
+    };
+
+    my $enter = sub {
+        my $c = ws($n, '/chat', protocol => 'push.json',
+                   headers => $login->($_[0]));
+
+        is($c->wait_object(type => 'subscribed')->{channel}, "user:$_[0]",
+           "$_[0] begins with an inbox");
+        return $c;
+    };
+
+    my $stranger = ws($n, '/chat', protocol => 'push.json');
+
+    $stranger->wait_head;
+    is($stranger->status, 401, 'no password, no chat');
+
+    my ($ada, $bob) = map { $enter->($_) } qw(ada bob);
+
+    for ($ada, $bob) {
+        $_->command({ subscribe => 'room:1' });
+        ok($_->wait_object(type => 'subscribed', channel => 'room:1'),
+           'enters a room');
+    }
+
+    $ada->command({ publish => 'room:1', data => 'hello', user => 'bob',
+                    ref => 1 });
+    ok($ada->wait_object(type => 'published', ref => 1), 'ada writes');
+
+    for ($ada, $bob) {
+        my $m = $_->wait_object(type => 'message', channel => 'room:1');
+        is_deeply([ @$m{qw(data user)} ], ['hello', 'ada'],
+                  'it comes, with her name');
+    }
+
+    $ada->command({ publish => 'user:bob', data => 'only for you' });
+    is($bob->wait_object(channel => 'user:bob', type => 'message')->{data},
+       'only for you', 'to an inbox');
+
+    $ada->command({ subscribe => 'user:bob', ref => 2 });
+    is($ada->wait_object(ref => 2)->{status}, 403, 'which only bob reads');
+
+    $ada->command({ publish => 'other', data => 1, ref => 3 });
+    is($ada->wait_object(ref => 3)->{status}, 403, 'nothing else to write to');
+
+    $ada->command({ unsubscribe => 'room:1' });
+    ok($ada->wait_object(type => 'unsubscribed'), 'ada leaves');
+
+    is_published($n->publish('/pub?channel=room:1', 'from the application'),
+                 'room:1', 'the application');
+    is($bob->wait_object(data => 'from the application')->{user}, undef,
+       'has no name');
+    is($n->publish('/pub?channel=room:1', 'x', source => '127.0.0.2')->status,
+       403, 'not from elsewhere');
+
+    is($ada->count, 8, 'what ada got') or diag(join "\n", @{ $ada->data });
+    is($ada->bye(1000)->wait_code, 1000, 'and she goes');
+
+    # back, from the beginning
+
+    $ada = $enter->('ada');
+    $ada->command({ subscribe => 'room:1', since => 'earliest' });
+    ok($ada->wait_object(data => 'from the application'), 'all is there');
+
+    my $page = $n->get('/history/room:1?limit=1&before='
+                       . $ada->objects->[-1]{id}, headers => $login->('ada'));
+
+    is_deeply([ map { $_->{data} } @{ $page->json->{messages} } ], ['hello'],
+              'a page of what was before');
+    is($n->get('/history/user:bob', headers => $login->('ada'))->status, 404,
+       'not of an inbox');
+    is($n->get('/history/room:1')->status, 401, 'not without a password');
+
+    my $c = $n->sse('/read/room:1', headers => $login->('bob'));
+
+    ok($c->wait_messages(2), 'to read along');
+    is(decode_json($c->data->[0])->{user}, 'ada', 'in envelopes');
+
+    finish_servers();
+};
+$tested{chat} = 1;
+
+
 is_deeply([ sort keys %tested ],
           [ sort map { m{([^/]+)\.conf\z} } glob "$root/conf-examples/*.conf" ],
           'every file of conf-examples/ has a test');
 
 
-# The commands of a document: [ line, command, output ], from its "sh" blocks.
-
-sub commands {
-    my ($file) = @_;
-    my ($inside, @all);
-    my $n = 0;
-
-    for (split /\n/, slurp($file)) {
-        $n++;
-
-        if (/\A```(\w*)/) {
-            $inside = !$inside && $1 eq 'sh';
-
-        } elsif ($inside && /\A\$ (.*)/) {
-            push @all, [ $n, $1, '' ];
-
-        } elsif ($inside) {
-            $all[-1][2] .= "$_\n";
-        }
-    }
-
-    return @all;
-}
-
-
-# What is shown as a pattern: the lives of channels and times are others, but
-# what was one life there has to be one here; numbers of messages stay.
-
-sub same_output {
-    my ($got, $shown, $lives) = @_;
-
-    if ($shown =~ m{\AHTTP/}) {
-        # of the headers only some are shown
-
-        my ($head, $body) = split /\n\n/, $shown, 2;
-        my ($got_head, $got_body) = split /\r\n\r\n/, $got, 2;
-
-        for my $line (split /\n/, $head) {
-            return 0 unless grep { same_text($_, $line, $lives) }
-                            split /\r\n/, $got_head // '';
-        }
-
-        ($got, $shown) = ($got_body // '', $body);
-    }
-
-    # a body brings no end of line
-    $shown =~ s/\n\z// if $got !~ /\n\z/;
-
-    return same_text($got, $shown, $lives);
-}
-
-sub same_text {
-    my ($got, $shown, $lives) = @_;
-
-    my $id = qr/[\w.-]{8}-\d{14}/;
-    my $time = qr/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/;
-
-    my $pattern = join '', map {
-        /\A$id\z/ ? '[\w.-]{8}' . quotemeta(substr $_, 8)
-                  : /\A$time\z/ ? $time : /\Aretry: / ? 'retry: \d+'
-                                        : quotemeta
-    } split /($id|$time|^retry: \d+$)/m, $shown;
-
-    return 0 unless $got =~ /\A$pattern\z/;
-
-    my @lives = ($got =~ /$id/g);
-
-    for ($shown =~ /$id/g) {
-        my $life = substr shift @lives, 0, 8;
-        return 0 if ($lives->{substr $_, 0, 8} //= $life) ne $life;
-    }
-
-    return 1;
-}
-
-
-subtest 'how outputs are compared' => sub {
-    my $shown = '{"id":"abcdefgh-00000000000001","at":"2026-01-02T03:04:05.678Z"}'
-                . "\nretry: 17\n\nid: abcdefgh-00000000000002\n";
-    my $good = $shown =~ s/abcdefgh/12-4_6.8/gr =~ s/2026/2031/r =~ s/17/8000/r;
-
-    ok(same_output($good, $shown, {}), 'the same');
-    ok(!same_output($good =~ s/1"/2"/r, $shown, {}), 'another number');
-    ok(!same_output($good =~ s/12-4/xxxx/r, $shown, {}), 'another life');
-    ok(!same_output("$good\nx", $shown, {}), 'more');
-    ok(!same_output($good =~ s/\d+Z/Z/r, $shown, {}), 'not a time');
-    ok(!same_output('', $shown, {}), 'nothing');
-    ok(same_output("HTTP/1.1 200 OK\r\nA: b\r\nC: d\r\n\r\nx",
-                   "HTTP/1.1 200 OK\nC: d\n\nx\n", {}), 'some of the headers');
-    ok(!same_output("HTTP/1.1 200 OK\r\nA: b\r\n\r\nx",
-                    "HTTP/1.1 200 OK\nC: d\n\nx\n", {}), 'a header is missing');
-};
-
-
-for my $name (qw(minimal demo)) {
-    subtest "docs/http.md, with $name.conf" => sub {
-        my $n = example($name, more => $name eq 'minimal' ? $private : '');
-        my @commands = commands('docs/http.md');
-        my %lives;
-
-        cmp_ok(scalar @commands, '>', 15, 'commands');
-
-        for (@commands) {
-            my ($line, $command, $shown) = @$_;
-            my $port = $n->port;
-
-            is(scalar($command =~ s/localhost:8080/localhost:$port/g), 1,
-               "line $line: talks to the server");
-
-            my $r = command('sh', '-c', $command);
-
-            ok(same_output($r->{out}, $shown, \%lives), "line $line: $command")
-                or diag("shown:\n$shown\ngot:\n$r->{out}$r->{err}");
-        }
-
-        finish_servers();
-    };
-}
-
-
 subtest 'the commands in README.md' => sub {
-    my $n = example('minimal', more => $private);
+    my $n = example('minimal');
     my $port = $n->port;
-    my ($sub, $pub) = slurp('README.md')
-        =~ /^    (curl -N '[^']+')\n.*?^    (curl -d [^\n]*)\n/ms;
+    my ($sub, $pub, @more) = map { s/localhost:8080/localhost:$port/r }
+        slurp('README.md') =~ /^    (curl [^\n]*'http:[^\n]*)$/mg;
 
-    s/localhost:8080/localhost:$port/ or die for $sub, $pub;
+    is(scalar @more, 3, 'commands');
 
     my $c = start_command('sh', '-c', "exec $sub");
     ok($c->wait_out(qr/push\.subscribed/), $sub);
     is(decode_json(command('sh', '-c', $pub)->{out})->{subscribers}, 1, $pub);
     ok($c->wait_out(qr/^data: hello$/m), 'it arrives');
+
+    my ($lines, $page, $poll) = @more;
+
+    $lines = start_command('sh', '-c', "exec $lines");
+    ok($lines->wait_out(qr/"subscribed"/), $more[0]);
+
+    $page = decode_json(command('sh', '-c', $page)->{out});
+    is_deeply([ map { $_->{data} } @{ $page->{messages} } ], ['hello'],
+              $more[1]);
+
+    $poll = start_command('sh', '-c', "exec $poll");
+    ok(wait_for(sub {
+        $n->get('/pub?channel=news')->json->{subscribers} == 3;
+    }), 'a poll waits');
+
+    command('sh', '-c', $pub);
+    ok($lines->wait_out(qr/"data":"hello"/), 'a line comes');
+    ok($poll->wait, $more[2]);
+    is(decode_json($poll->out)->{messages}[0]{data}, 'hello',
+       'and the answer of the poll');
+
+    finish_servers();
 };
 
 
 # Configurations in the text: put where they belong, nginx -t takes them.
 
-sub blocks {
-    my ($file) = @_;
-    my (@all, $block, $start);
-    my $n = 0;
-
-    for (split /\n/, slurp($file)) {
-        $n++;
-
-        if (/\A\s*```/) {
-            push @all, [ $start, $block ] if defined $block;
-            $block = /nginx\z/ ? '' : undef;
-            $start = $n + 1;
-
-        } elsif (defined $block) {
-            $block .= "$_\n";
-        }
-    }
-
-    return @all;
-}
-
 for my $file (map { s{\A\Q$root/}{}r } glob "$root/docs/*.md $root/README.md") {
-    my @blocks = blocks($file) or next;
+    my @blocks = blocks($file, 'nginx') or next;
 
     subtest "configurations in $file" => sub {
         for (@blocks) {
@@ -408,6 +332,8 @@ for my $file (map { s{\A\Q$root/}{}r } glob "$root/docs/*.md $root/README.md") {
 
             $more .= 'upstream backend { server 127.0.0.1:1; }'
                 if $text =~ m{//backend;};
+            $more .= 'map $http_upgrade $connection_upgrade { default upgrade; }'
+                if $text =~ /\$connection_upgrade;/;
             $text =~ s/^\s*\.\.\.\n//gm;
 
             if ($text =~ /^\s*location\b/m && $text !~ /^\s*server\b/m) {
@@ -432,6 +358,57 @@ for my $file (map { s{\A\Q$root/}{}r } glob "$root/docs/*.md $root/README.md") {
         }
     };
 }
+
+
+# NGINX as a proxy, as docs/troubleshooting.md has it: everything gets through.
+
+subtest 'through a proxy' => sub {
+    my ($map, $location) = map {
+        my $re = $_;
+        grep { $_ =~ $re } map { $_->[1] }
+            blocks('docs/troubleshooting.md', 'nginx')
+    } qr/map \$http_upgrade/, qr/Connection \$connection_upgrade;/;
+
+    my $n = nginx(conf => <<"C");
+        $map
+        upstream backend { server 127.0.0.1:%%PORT2%%; keepalive 4; }
+
+        server { listen 127.0.0.1:%%PORT%%; $location }
+
+        server {
+            listen 127.0.0.1:%%PORT2%%;
+            location = /pub { push_publish \$arg_channel; }
+            location = /sub { push_subscribe \$arg_channel; }
+        }
+C
+
+    my $w = ws($n, '/sub?channel=a', protocol => 'push.json');
+    my $c = $n->sse('/sub?channel=a');
+
+    ok($w->wait_object(type => 'subscribed'), 'WebSocket');
+    ok($c->wait_subscribed, 'event stream');
+
+    my $poll = start_curl('-H', 'Accept: application/json', '-H',
+                          'Prefer: wait=20',
+                          'http://localhost:' . $n->port . '/sub?channel=a');
+
+    ok(wait_for(sub {
+        $n->get('/pub?channel=a', port => $n->port(2))->json->{subscribers}
+            == 3;
+    }), 'and a poll wait');
+
+    $n->publish('/pub?channel=a', 'x', port => $n->port(2));
+
+    ok($w->wait_object(data => 'x'), 'WebSocket: it comes');
+    ok($c->wait_messages(1), 'event stream: it comes');
+    ok($poll->wait, 'poll: it comes');
+    is(decode_json($poll->out)->{messages}[0]{data}, 'x', 'and is it');
+
+    is(ws($n, '/sub?channel=a', headers => { Origin => 'http://localhost' })
+        ->wait_open, 1, 'its own page is let in');
+
+    finish_servers();
+};
 
 
 done_testing;

@@ -238,10 +238,10 @@ for_ways($n, sub {
 {
     my @accept = (
         [ 'text/event-stream' => 200 ], [ '*/*' => 200 ], [ '' => 200 ],
-        [ 'text/*' => 200 ], [ 'application/json' => 406 ],
+        [ 'text/*' => 200 ], [ 'application/json' => 200 ],
         [ 'application/json;q=0.5, text/event-stream' => 200 ],
         [ 'text/event-stream;q=0' => 406 ], [ 'image/png' => 406 ],
-        [ 'application/x-ndjson' => 406 ],
+        [ 'application/x-ndjson' => 200 ],
     );
 
     for (@accept) {

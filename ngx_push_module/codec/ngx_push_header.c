@@ -173,3 +173,46 @@ ngx_push_header_etag(ngx_str_t *v, ngx_str_t *out)
 
     return NGX_OK;
 }
+
+
+/* a comma may be in a tag, so each goes to its second quote */
+
+ngx_uint_t
+ngx_push_header_has_etag(ngx_str_t *v, ngx_str_t *tag)
+{
+    u_char      *p, *end, *last;
+    ngx_uint_t   quoted;
+
+    last = v->data + v->len;
+
+    for (p = v->data; p < last; p = end + 1) {
+
+        while (p < last && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        if (last - p > 2 && p[0] == 'W' && p[1] == '/') {
+            p += 2;
+        }
+
+        quoted = (p < last && *p == '"');
+        p += quoted;
+
+        for (end = p; end < last && *end != (quoted ? '"' : ','); end++) {
+            /* void */
+        }
+
+        if ((size_t) (end - p) == tag->len
+            && (end < last || !quoted)
+            && ngx_memcmp(p, tag->data, tag->len) == 0)
+        {
+            return 1;
+        }
+
+        while (end < last && *end != ',') {
+            end++;
+        }
+    }
+
+    return 0;
+}

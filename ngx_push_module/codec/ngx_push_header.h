@@ -53,5 +53,11 @@ ngx_int_t ngx_push_header_unquote(ngx_str_t *v, ngx_str_t *out);
  */
 ngx_int_t ngx_push_header_etag(ngx_str_t *v, ngx_str_t *out);
 
+/*
+ * Whether a list of entity tags, as of If-None-Match, has this one: weak or
+ * not (RFC 9110, 13.1.2), quoted or not.
+ */
+ngx_uint_t ngx_push_header_has_etag(ngx_str_t *v, ngx_str_t *tag);
+
 
 #endif /* _NGX_PUSH_HEADER_H_INCLUDED_ */

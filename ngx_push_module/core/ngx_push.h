@@ -219,7 +219,9 @@ struct ngx_push_subscription_s {
     uint64_t                  epoch;
     uint64_t                  cursor;
     uint64_t                  joined;        /* up to here it is a replay */
+    uint32_t                  tag;           /* its owner's, as it likes */
     unsigned                  asking:1;      /* for NGX_PUSH_NOTHING */
+    unsigned                  away:1;        /* for ngx_push_hub_resume() */
 };
 
 

@@ -91,6 +91,7 @@ ngx_push_hub_resume(ngx_push_subscription_t *s)
 
     ngx_push_group_take_out(g, s);
     ngx_queue_insert_tail(&g->waiting, &s->queue);
+    s->away = 0;
 
     ngx_push_hub_queue_group(hub, g);
 
@@ -160,6 +161,7 @@ void
 ngx_push_hub_put_away(ngx_push_group_t *g, ngx_push_subscription_t *s)
 {
     ngx_queue_insert_tail(&g->away, &s->queue);
+    s->away = 1;
 
     g->low = ngx_min(g->low, s->cursor);
 }

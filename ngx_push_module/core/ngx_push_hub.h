@@ -31,9 +31,9 @@ struct ngx_push_group_s {
     ngx_push_hub_t       *hub;
     ngx_push_listener_t  *listener;
     ngx_push_channel_t   *channel;
-    ngx_uint_t            subscriptions;
-    ngx_uint_t            slot;
-    ngx_uint_t            held;              /* by loops that call outward */
+    uint32_t              subscriptions;
+    uint32_t              slot;
+    uint16_t              held;              /* by loops that call outward */
     unsigned              queued:1;
     unsigned              low_known:1;
 };

@@ -413,6 +413,14 @@ ngx_push_pump_deliver(ngx_push_hub_t *hub, ngx_push_group_t *g,
         return;
     }
 
+    if (rc == NGX_OK && g->channel == NULL) {
+
+        /* the zone was lost while it stood in no queue */
+
+        (void) s->deliver(s, NULL, NGX_PUSH_LOST);
+        return;
+    }
+
     if (what == NGX_PUSH_OVERRUN
         && (rc == NGX_OK || s->cursor >= b->floor))
     {

@@ -420,8 +420,8 @@ ngx_http_push_client_free(ngx_http_push_client_t *client)
 {
     ngx_queue_remove(&client->queue);
 
-    while (client->subscriptions) {
-        ngx_http_push_drop(client->subscriptions);
+    while (client->channels) {
+        ngx_http_push_drop(ngx_http_push_first(client));
     }
 
     if (client->transport->release) {

@@ -39,10 +39,14 @@ struct ngx_http_push_subscription_s {
     ngx_push_subscription_t         base;
     ngx_http_push_client_t         *client;
     ngx_http_push_subscription_t   *next;
-    uint32_t                        hash;    /* of the name, for positions */
-    unsigned                        joined:1;
-    unsigned                        away:1;  /* waits to be resumed */
 };
+
+
+/* its place in a position: the hash of its channel's name */
+
+#define ngx_http_push_hash(s)       (s)->base.tag
+
+#define ngx_http_push_is_joined(s)  ((s)->base.group != NULL)
 
 
 /* what a subscriber is told about messages that it does not get */
@@ -101,7 +105,7 @@ typedef struct {
 
     ngx_int_t                 (*nothing)(ngx_http_push_subscription_t *s);
 
-    /* frees client->state and client->rights */
+    /* frees client->state */
 
     void                      (*release)(ngx_http_push_client_t *client);
 } ngx_http_push_transport_t;
@@ -116,7 +120,6 @@ struct ngx_http_push_client_s {
                                    *transport;
     ngx_http_push_unfinished_t     *unfinished;
     void                           *state;   /* of the transport */
-    void                           *rights;  /* to publish; NULL: none */
 
     uint32_t                        due;     /* seconds, monotonic */
     uint32_t                        written;
@@ -139,9 +142,14 @@ struct ngx_http_push_client_s {
     unsigned                        pings:2;     /* not answered */
     unsigned                        channels:9;  /* subscriptions */
 
-    ngx_http_push_subscription_t   *subscriptions;
     ngx_http_push_subscription_t    first;
 };
+
+
+/* without a client of its own the first one is not in use */
+
+#define ngx_http_push_first(c)                                               \
+    ((c)->first.client ? &(c)->first : (c)->first.next)
 
 
 /* a client of this request, which frees it if it ends first */

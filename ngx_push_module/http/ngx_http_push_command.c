@@ -31,8 +31,10 @@ typedef struct {
 static ngx_int_t ngx_http_push_command_run(ngx_http_push_reply_t *reply);
 static ngx_int_t ngx_http_push_command_subscribe(
     ngx_http_push_reply_t *reply);
+static ngx_int_t ngx_http_push_command_join(ngx_http_push_reply_t *reply,
+    ngx_pool_t *pool);
 static ngx_int_t ngx_http_push_command_joined(ngx_http_push_reply_t *reply,
-    ngx_http_push_subscription_t *s, ngx_push_start_t *start);
+    ngx_http_push_subscription_t *s, ngx_http_push_request_t *q);
 static void ngx_http_push_command_forget(ngx_http_push_client_t *client,
     ngx_str_t *channel);
 static ngx_int_t ngx_http_push_command_unsubscribe(
@@ -118,8 +120,8 @@ static ngx_int_t
 ngx_http_push_command_subscribe(ngx_http_push_reply_t *reply)
 {
     ngx_int_t                      rc;
+    ngx_pool_t                    *pool;
     ngx_push_id_t                  id;
-    ngx_push_start_t               start;
     ngx_http_push_client_t        *client;
     ngx_http_push_subscription_t  *s;
 
@@ -147,22 +149,61 @@ ngx_http_push_command_subscribe(ngx_http_push_reply_t *reply)
                                          "more than 255 channels");
     }
 
-    if (ngx_http_push_read_since(&reply->cmd.since, client->conf, &start)
-        != NGX_OK)
-    {
+    pool = ngx_create_pool(NGX_MIN_POOL_SIZE, client->connection->log);
+    if (pool == NULL) {
+        return ngx_http_push_input_fail(client, NGX_HTTP_PUSH_CLOSE_ERROR,
+                                        "no memory");
+    }
+
+    rc = ngx_http_push_command_join(reply, pool);
+
+    ngx_destroy_pool(pool);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_push_command_join(ngx_http_push_reply_t *reply, ngx_pool_t *pool)
+{
+    ngx_int_t                      rc;
+    ngx_array_t                    channels;
+    ngx_push_start_t               start;
+    ngx_http_push_request_t        q;
+    ngx_http_push_subscription_t  *s;
+
+    channels.elts = &reply->cmd.channel;
+    channels.nelts = 1;
+
+    q.channels = &channels;
+    q.starts = &start;
+    q.requested = reply->cmd.since;
+    q.malformed = 0;
+
+    start = reply->client->conf->start;
+    rc = NGX_OK;
+
+    if (q.requested.len) {
+        rc = ngx_http_push_set_starts(pool, &q.requested, &q);
+    }
+
+    if (rc == NGX_DECLINED) {
         return ngx_http_push_reply_error(reply, NGX_HTTP_BAD_REQUEST,
                                          "the position to start from is "
                                          "malformed");
     }
 
-    rc = ngx_http_push_join_one(client, &reply->cmd.channel, &start, &s);
+    if (rc == NGX_OK) {
+        rc = ngx_http_push_join_one(reply->client, &reply->cmd.channel,
+                                    &start, &s);
+    }
 
     if (rc != NGX_OK) {
         return ngx_http_push_reply_error(reply, NGX_HTTP_SERVICE_UNAVAILABLE,
                                          "not available now, try again later");
     }
 
-    return ngx_http_push_command_joined(reply, s, &start);
+    return ngx_http_push_command_joined(reply, s, &q);
 }
 
 
@@ -170,24 +211,14 @@ ngx_http_push_command_subscribe(ngx_http_push_reply_t *reply)
 
 static ngx_int_t
 ngx_http_push_command_joined(ngx_http_push_reply_t *reply,
-    ngx_http_push_subscription_t *s, ngx_push_start_t *start)
+    ngx_http_push_subscription_t *s, ngx_http_push_request_t *q)
 {
-    ngx_int_t                 rc;
-    ngx_uint_t                lost;
-    ngx_array_t               channels;
-    ngx_http_push_gap_t       gap;
-    ngx_http_push_request_t   q;
+    ngx_int_t             rc;
+    ngx_uint_t            lost;
+    ngx_http_push_gap_t   gap;
 
-    channels.elts = &reply->cmd.channel;
-    channels.nelts = 1;
-
-    q.channels = &channels;
-    q.starts = start;
-    q.requested = reply->cmd.since;
-    q.malformed = 0;
-
-    lost = ngx_http_push_start_gap(&q, 0, &gap);
-    reply->id = lost ? NULL : &start->start;
+    lost = ngx_http_push_start_gap(q, 0, &gap);
+    reply->id = lost ? NULL : &q->starts[0].start;
 
     rc = ngx_http_push_reply(reply, "subscribed");
 
@@ -214,9 +245,9 @@ ngx_http_push_command_forget(ngx_http_push_client_t *client,
 
     hash = ngx_push_compound_hash(channel);
 
-    for (s = client->subscriptions; s; s = s->next) {
+    for (s = ngx_http_push_first(client); s; s = s->next) {
 
-        if (!s->joined && s->hash == hash) {
+        if (!ngx_http_push_is_joined(s) && ngx_http_push_hash(s) == hash) {
             ngx_http_push_drop(s);
             return;
         }
@@ -379,9 +410,14 @@ ngx_http_push_reply_error(ngx_http_push_reply_t *reply, ngx_uint_t status,
 {
     u_char     *p, *last;
     ngx_int_t   rc;
+    ngx_str_t   text;
+
+    text.data = (u_char *) detail;
+    text.len = ngx_strlen(detail);
 
     p = ngx_alloc(NGX_HTTP_PUSH_FRAME_ROOM + NGX_HTTP_PUSH_NOTICE_SIZE
-                  + ngx_strlen(detail) + reply->cmd.ref.len, ngx_cycle->log);
+                  + ngx_push_json_string_size(&text) + reply->cmd.ref.len,
+                  ngx_cycle->log);
     if (p == NULL) {
         return ngx_http_push_input_fail(reply->client,
                                         NGX_HTTP_PUSH_CLOSE_ERROR,
@@ -391,9 +427,10 @@ ngx_http_push_reply_error(ngx_http_push_reply_t *reply, ngx_uint_t status,
     last = ngx_cpymem(p + NGX_HTTP_PUSH_FRAME_ROOM, "{\"type\":\"error\"",
                       sizeof("{\"type\":\"error\"") - 1);
     last = ngx_http_push_reply_ref(last, reply);
-    last = ngx_sprintf(last, ",\"status\":%ui,\"title\":\"%V\","
-                       "\"detail\":\"%s\"}",
-                       status, ngx_http_push_title(status), detail);
+    last = ngx_sprintf(last, ",\"status\":%ui,\"title\":\"%V\",\"detail\":",
+                       status, ngx_http_push_title(status));
+    last = ngx_push_json_string(last, &text);
+    *last++ = '}';
 
     rc = ngx_http_push_websocket_send(reply->client, p, last);
 

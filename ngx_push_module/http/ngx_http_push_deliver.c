@@ -19,7 +19,6 @@ ngx_int_t
 ngx_http_push_deliver(ngx_push_subscription_t *base, ngx_push_batch_t *b,
     ngx_uint_t what)
 {
-    ngx_int_t                      rc;
     ngx_http_push_client_t        *client;
     ngx_http_push_subscription_t  *s;
 
@@ -33,20 +32,11 @@ ngx_http_push_deliver(ngx_push_subscription_t *base, ngx_push_batch_t *b,
     /* nothing may come in between what is begun and its end */
 
     if (client->blocked) {
-        rc = NGX_AGAIN;
-
-    } else if (what == NGX_PUSH_MESSAGES) {
-        rc = client->transport->messages(s, b);
-
-    } else {
-        rc = ngx_http_push_overrun(s, b);
+        return NGX_AGAIN;
     }
 
-    if (rc == NGX_AGAIN) {
-        s->away = 1;
-    }
-
-    return rc;
+    return (what == NGX_PUSH_MESSAGES) ? client->transport->messages(s, b)
+                                       : ngx_http_push_overrun(s, b);
 }
 
 

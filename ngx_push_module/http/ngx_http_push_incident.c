@@ -35,7 +35,13 @@ ngx_http_push_incident(ngx_http_push_subscription_t *s, ngx_uint_t what)
         return s->client->transport->nothing(s);
 
     default: /* NGX_PUSH_LOST */
-        s->client->transport->reconnect(s->client);
+
+        /* to one that is about to leave, this is no news */
+
+        if (s->client->active) {
+            s->client->transport->reconnect(s->client);
+        }
+
         return NGX_DONE;
     }
 }
@@ -105,7 +111,6 @@ ngx_http_push_closed(ngx_http_push_subscription_t *s, char *reason)
     ngx_memcpy(name, channel.data, channel.len);
     channel.data = name;
 
-    s->joined = 0;
     ngx_push_hub_leave(&s->base);
 
     last = (!client->commands && ngx_http_push_joined(client) == 0);

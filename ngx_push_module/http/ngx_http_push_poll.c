@@ -56,7 +56,26 @@ ngx_http_push_poll_messages(ngx_http_push_subscription_t *s,
 {
     u_char                     *start;
     ngx_uint_t                  i;
+    ngx_http_push_poll_t       *poll;
     ngx_http_push_rendering_t  *d;
+
+    poll = s->client->state;
+
+    if (poll->matching && poll->timeout == 0) {
+
+        if (!b->replay) {
+
+            /* newer than its tag: for the next one */
+
+            ngx_http_push_poll_answer(s->client);
+            return NGX_DONE;
+        }
+
+        s->base.cursor = b->to;
+
+        return (b->complete && !b->sealed) ? ngx_http_push_poll_nothing(s)
+                                           : NGX_OK;
+    }
 
     for (i = 0; i < b->n && b->messages[i]->seq <= s->base.cursor; i++) {
         /* void */

@@ -49,12 +49,12 @@ typedef struct {
 typedef struct {
     ngx_http_push_page_t     *page;
     ngx_http_push_head_t     *head;          /* NULL: the filters make it */
-    ngx_http_connection_t    *http;          /* of a connection with TLS */
     uint32_t                  timeout;       /* seconds to wait, 0: not */
     uint16_t                  limit;
     unsigned                  waiting:1;
     unsigned                  matching:1;    /* If-None-Match is its start */
     unsigned                  backward:1;    /* messages before an id */
+    ngx_http_connection_t    *http[];        /* one, if there is TLS */
 } ngx_http_push_poll_t;
 
 

@@ -102,7 +102,7 @@ ngx_http_push_poll_next(ngx_http_push_client_t *client, ngx_str_t *etag)
     *p++ = '"';
 
     if (poll->backward) {
-        id.epoch = client->subscriptions->base.epoch;
+        id.epoch = ngx_http_push_first(client)->base.epoch;
         id.seq = page->before ? page->before - 1 : 0;
         p = ngx_push_id_format(p, &id);
 
@@ -136,14 +136,15 @@ ngx_http_push_poll_body(ngx_http_push_client_t *client, ngx_str_t *etag,
     }
 
     p = ngx_sprintf(body->data, "{\"messages\":[");
-    p = ngx_cpymem(p, page->messages.data, page->messages.len);
+    p = ngx_cpymem(p, page->messages.data ? page->messages.data : p,
+                   page->messages.len);
     p = ngx_sprintf(p, "],\"next\":%V", etag);
 
     if (poll->backward) {
         p = ngx_http_push_poll_prev(p, client);
     }
 
-    p = ngx_cpymem(p, page->gap.data, page->gap.len);
+    p = ngx_cpymem(p, page->gap.data ? page->gap.data : p, page->gap.len);
 
     if (page->closed.len) {
         p = ngx_cpymem(p, ",\"closed\":[", sizeof(",\"closed\":[") - 1);
@@ -172,7 +173,7 @@ ngx_http_push_poll_prev(u_char *p, ngx_http_push_client_t *client)
 
     page = ((ngx_http_push_poll_t *) client->state)->page;
 
-    id.epoch = client->subscriptions->base.epoch;
+    id.epoch = ngx_http_push_first(client)->base.epoch;
     id.seq = page->first;
 
     *p++ = ',';

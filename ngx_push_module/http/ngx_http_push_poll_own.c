@@ -65,9 +65,15 @@ ngx_http_push_poll_let_go(ngx_http_push_client_t *client)
     r = client->request;
     c = client->connection;
 
-    /* the next request is here already, or its address is not the peer's */
+    /*
+     * The next request is here already, or the address is not the peer's, or
+     * what NGINX keeps of the connection cannot be given back and made anew.
+     */
 
-    if (r->header_in->pos < r->header_in->last || c->proxy_protocol) {
+    if (r->header_in->pos < r->header_in->last
+        || c->proxy_protocol
+        || (c->ssl == NULL && c->pool->cleanup))
+    {
         return NGX_DECLINED;
     }
 
@@ -78,7 +84,10 @@ ngx_http_push_poll_let_go(ngx_http_push_client_t *client)
     ngx_http_push_head_strip(&text);
 
     poll->head = ngx_http_push_head_find(&text, r->keepalive);
-    poll->http = r->http_connection;
+
+    if (c->ssl) {
+        poll->http[0] = r->http_connection;
+    }
 
     return poll->head ? NGX_OK : NGX_ERROR;
 }
@@ -286,7 +295,7 @@ ngx_http_push_poll_finished(ngx_http_push_client_t *client)
     c = client->connection;
     poll = client->state;
 
-    hc = c->pool ? poll->http : NULL;
+    hc = c->ssl ? poll->http[0] : NULL;
     keepalive = poll->head->keepalive;
 
     ngx_http_push_client_free(client);

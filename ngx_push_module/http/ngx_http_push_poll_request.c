@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_push_poll.h"
+#include "ngx_push_compound.h"
 #include "ngx_push_header.h"
 
 
@@ -26,6 +27,9 @@ static char *ngx_http_push_poll_limit(ngx_http_request_t *r,
 static char *ngx_http_push_poll_before(ngx_http_request_t *r,
     ngx_http_push_poll_t *poll);
 static uint32_t ngx_http_push_poll_prefer(ngx_http_request_t *r);
+static ngx_int_t ngx_http_push_poll_wait(u_char *p, u_char *last,
+    uint32_t *seconds);
+static u_char *ngx_http_push_poll_space(u_char *p, u_char *last);
 static ngx_int_t ngx_http_push_poll_begin(ngx_http_request_t *r,
     ngx_http_push_client_t *client);
 static void ngx_http_push_poll_ask(ngx_http_push_client_t *client);
@@ -37,8 +41,8 @@ ngx_int_t
 ngx_http_push_poll_handler(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx)
 {
     char                     *bad;
+    size_t                    size;
     ngx_int_t                 rc;
-    ngx_str_t                 type = ngx_string("application/json"), none;
     ngx_http_push_poll_t     *poll;
     ngx_http_push_client_t   *client;
     ngx_http_push_request_t  *q;
@@ -56,12 +60,15 @@ ngx_http_push_poll_handler(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    poll = ngx_alloc(sizeof(ngx_http_push_poll_t), r->connection->log);
+    size = sizeof(ngx_http_push_poll_t)
+           + (r->connection->ssl ? sizeof(ngx_http_connection_t *) : 0);
+
+    poll = ngx_alloc(size, r->connection->log);
     if (poll == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_memzero(poll, sizeof(ngx_http_push_poll_t));
+    ngx_memzero(poll, size);
 
     client->state = poll;
     q->channels = ctx->channels;
@@ -85,11 +92,6 @@ ngx_http_push_poll_handler(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx)
     if (bad) {
         return ngx_http_push_problem(r, NGX_HTTP_BAD_REQUEST, "bad-request",
                                      bad, NULL);
-    }
-
-    if (r->method == NGX_HTTP_HEAD) {
-        ngx_str_null(&none);
-        return ngx_http_push_answer(r, NGX_HTTP_OK, &type, &none);
     }
 
     rc = ngx_http_push_join(client, q);
@@ -137,13 +139,23 @@ ngx_http_push_poll_read(ngx_http_request_t *r, ngx_http_push_client_t *client)
 
     poll->timeout = ngx_min(ngx_http_push_poll_prefer(r), most);
 
-    if (q->requested.len || client->conf->start_set) {
+    if (r->method == NGX_HTTP_HEAD) {
+        poll->timeout = 0;
+    }
+
+    if (poll->timeout
+        || client->conf->start_set
+        || (q->requested.len && !ngx_push_compound_is(&q->requested)))
+    {
         return NULL;
     }
 
+    /* channels that no position is known of */
+
     for (i = 0; i < q->channels->nelts; i++) {
-        q->starts[i].at = poll->timeout ? NGX_PUSH_AT_LATEST
-                                        : NGX_PUSH_AT_EARLIEST;
+        if (q->starts[i].at == NGX_PUSH_AT_LATEST) {
+            q->starts[i].at = NGX_PUSH_AT_EARLIEST;
+        }
     }
 
     return NULL;
@@ -215,9 +227,10 @@ ngx_http_push_poll_before(ngx_http_request_t *r, ngx_http_push_poll_t *poll)
 static uint32_t
 ngx_http_push_poll_prefer(ngx_http_request_t *r)
 {
-    u_char     *p, *end, *last;
-    ngx_int_t   n;
-    ngx_str_t  *value;
+    u_char      *p, *end, *last;
+    uint32_t     seconds;
+    ngx_str_t   *value;
+    ngx_uint_t   quoted;
 
     value = ngx_http_push_request_list(r, "Prefer");
 
@@ -228,30 +241,77 @@ ngx_http_push_poll_prefer(ngx_http_request_t *r)
     last = value->data + value->len;
 
     for (p = value->data; p < last; p = end + 1) {
+        quoted = 0;
 
-        while (p < last && (*p == ' ' || *p == '\t')) {
-            p++;
+        for (end = p; end < last && (quoted || *end != ','); end++) {
+
+            if (*end == '"') {
+                quoted = !quoted;
+
+            } else if (quoted && *end == '\\' && end + 1 < last) {
+                end++;
+            }
         }
 
-        for (end = p; end < last && *end != ',' && *end != ';'; end++) {
-            /* void */
+        if (ngx_http_push_poll_wait(p, end, &seconds) == NGX_OK) {
+            return seconds;
         }
-
-        if (end - p < 6 || ngx_strncasecmp(p, (u_char *) "wait=", 5) != 0) {
-            continue;
-        }
-
-        p += 5;
-        n = 0;
-
-        for ( /* void */ ; p < end && *p >= '0' && *p <= '9'; p++) {
-            n = ngx_min(n * 10 + (*p - '0'), NGX_MAX_INT32_VALUE);
-        }
-
-        return n;
     }
 
     return 0;
+}
+
+
+static ngx_int_t
+ngx_http_push_poll_wait(u_char *p, u_char *last, uint32_t *seconds)
+{
+    u_char      *start;
+    uint64_t     n;
+    ngx_uint_t   quoted;
+
+    p = ngx_http_push_poll_space(p, last);
+
+    if (last - p < 4 || ngx_strncasecmp(p, (u_char *) "wait", 4) != 0) {
+        return NGX_DECLINED;
+    }
+
+    p = ngx_http_push_poll_space(p + 4, last);
+
+    if (p == last || *p++ != '=') {
+        return NGX_DECLINED;
+    }
+
+    p = ngx_http_push_poll_space(p, last);
+
+    quoted = (p < last && *p == '"');
+    p += quoted;
+
+    n = 0;
+
+    for (start = p; p < last && *p >= '0' && *p <= '9'; p++) {
+        n = ngx_min(n * 10 + (*p - '0'), NGX_MAX_INT32_VALUE);
+    }
+
+    if (p == start || (quoted && (p == last || *p++ != '"'))) {
+        return NGX_DECLINED;
+    }
+
+    p = ngx_http_push_poll_space(p, last);
+
+    *seconds = n;
+
+    return (p == last || *p == ';') ? NGX_OK : NGX_DECLINED;
+}
+
+
+static u_char *
+ngx_http_push_poll_space(u_char *p, u_char *last)
+{
+    while (p < last && (*p == ' ' || *p == '\t')) {
+        p++;
+    }
+
+    return p;
 }
 
 
@@ -296,14 +356,7 @@ ngx_http_push_poll_begin(ngx_http_request_t *r,
     r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
 
-    if (i == n && ngx_http_push_poll_is_same(r, client)) {
-        poll->matching = 1;
-
-        if (!poll->timeout) {
-            ngx_http_push_poll_answer(client);
-            return NGX_DONE;
-        }
-    }
+    poll->matching = (i == n && ngx_http_push_poll_is_same(r, client));
 
     ngx_http_push_poll_ask(client);
     ngx_http_push_resume(client);
@@ -323,12 +376,12 @@ ngx_http_push_poll_ask(ngx_http_push_client_t *client)
 
     page = ((ngx_http_push_poll_t *) client->state)->page;
 
-    for (s = client->subscriptions, i = 0; s; s = s->next, i++) {
+    for (s = ngx_http_push_first(client), i = 0; s; s = s->next, i++) {
 
         if (i >= page->told
             && page->request->starts[i].found != NGX_PUSH_COMPLETE)
         {
-            s->away = 0;
+            s->base.away = 0;
             continue;
         }
 
@@ -339,51 +392,49 @@ ngx_http_push_poll_ask(ngx_http_push_client_t *client)
 
 
 /*
- * Whether the answer would be what the client has: the last id is the one it
- * names, and the page goes to the end.
+ * Whether the answer would be what the client has: it names the last position,
+ * and the page goes to the end.  In one channel it has what is between, too,
+ * unless it is to wait for what comes after its start.
  */
 
 static ngx_uint_t
 ngx_http_push_poll_is_same(ngx_http_request_t *r,
     ngx_http_push_client_t *client)
 {
-    u_char                         id[NGX_PUSH_ID_LEN];
+    uint64_t                       cursor;
     ngx_str_t                     *value, tag;
-    ngx_push_id_t                  last;
     ngx_http_push_poll_t          *poll;
     ngx_http_push_subscription_t  *s;
 
     poll = client->state;
-    value = ngx_http_push_request_header(r, "If-None-Match");
+    value = ngx_http_push_request_list(r, "If-None-Match");
 
-    if (value == NULL
-        || client->channels != 1
-        || poll->backward
-        || ngx_push_header_etag(value, &tag) != NGX_OK
-        || tag.len != NGX_PUSH_ID_LEN)
-    {
+    if (value == NULL || poll->backward) {
         return 0;
     }
 
-    s = client->subscriptions;
+    for (s = ngx_http_push_first(client); s; s = s->next) {
 
-    last.epoch = s->base.epoch;
-    last.seq = s->base.joined;
+        if (s->base.cursor != s->base.joined
+            && (client->channels > 1
+                || poll->timeout
+                || s->base.joined - s->base.cursor > poll->limit))
+        {
+            return 0;
+        }
+    }
 
-    ngx_push_id_format(id, &last);
-
-    if (ngx_memcmp(id, tag.data, tag.len) != 0
-        || s->base.joined - s->base.cursor > poll->limit)
-    {
+    tag.data = ngx_pnalloc(r->pool, ngx_http_push_position_size(client));
+    if (tag.data == NULL) {
         return 0;
     }
 
-    if (!poll->timeout) {
+    s = ngx_http_push_first(client);
+    cursor = s->base.cursor;
 
-        /* what is between, it has */
+    s->base.cursor = s->base.joined;
+    tag.len = ngx_http_push_position(tag.data, client, NULL, 0) - tag.data;
+    s->base.cursor = cursor;
 
-        s->base.cursor = s->base.joined;
-    }
-
-    return s->base.cursor == s->base.joined;
+    return ngx_push_header_has_etag(value, &tag);
 }

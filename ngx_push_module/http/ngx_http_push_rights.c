@@ -33,6 +33,7 @@ ngx_http_push_rights_create(ngx_http_push_client_t *client,
     size_t                           size;
     ngx_str_t                        user, *name;
     ngx_uint_t                       i, n;
+    ngx_http_push_input_t           *in;
     ngx_http_push_rights_t          *rights;
     ngx_http_push_subscribe_conf_t  *conf;
 
@@ -80,7 +81,13 @@ ngx_http_push_rights_create(ngx_http_push_client_t *client,
     rights->user.len = user.len;
     ngx_memcpy(p, user.data, user.len);
 
-    client->rights = rights;
+    in = ngx_http_push_websocket_input(client);
+    if (in == NULL) {
+        ngx_free(rights);
+        return NGX_ERROR;
+    }
+
+    in->rights = rights;
 
     return NGX_OK;
 }
@@ -92,7 +99,7 @@ ngx_http_push_may_publish(ngx_http_push_client_t *client, ngx_str_t *channel)
     ngx_uint_t               i;
     ngx_http_push_rights_t  *rights;
 
-    rights = client->rights;
+    rights = ngx_http_push_rights(client);
 
     if (rights == NULL) {
         return 0;
@@ -151,7 +158,7 @@ ngx_http_push_say(ngx_http_push_client_t *client, ngx_http_push_said_t *said)
     ngx_push_publish_t       p;
     ngx_http_push_rights_t  *rights;
 
-    rights = client->rights;
+    rights = ngx_http_push_rights(client);
 
     pool = ngx_create_pool(NGX_MIN_POOL_SIZE, client->connection->log);
     if (pool == NULL) {

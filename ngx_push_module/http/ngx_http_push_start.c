@@ -59,26 +59,6 @@ ngx_http_push_set_starts(ngx_pool_t *pool, ngx_str_t *position,
 
 
 ngx_int_t
-ngx_http_push_read_since(ngx_str_t *since,
-    ngx_http_push_subscribe_conf_t *conf, ngx_push_start_t *start)
-{
-    ngx_push_position_t  p;
-
-    *start = conf->start;
-
-    if (since->len == 0) {
-        return NGX_OK;
-    }
-
-    if (ngx_push_position_parse(since, &p) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_push_set_start(&p, start);
-}
-
-
-ngx_int_t
 ngx_http_push_set_start(ngx_push_position_t *position,
     ngx_push_start_t *start)
 {

@@ -90,11 +90,6 @@ typedef struct {
 ngx_int_t ngx_http_push_read_request(ngx_http_request_t *r,
     ngx_http_push_subscribe_conf_t *conf, ngx_http_push_request_t *q);
 
-/* the same for one channel that a client names later */
-
-ngx_int_t ngx_http_push_read_since(ngx_str_t *since,
-    ngx_http_push_subscribe_conf_t *conf, ngx_push_start_t *start);
-
 /*
  * Sets the starts of all channels to a position: a word, a message's id if
  * there is one channel, or a compound id.  NGX_OK, NGX_DECLINED: it is none

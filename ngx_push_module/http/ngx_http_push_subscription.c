@@ -94,11 +94,7 @@ ngx_http_push_join_one(ngx_http_push_client_t *client, ngx_str_t *channel,
         return rc;
     }
 
-    s->client = client;
-    s->hash = ngx_push_compound_hash(channel);
-    s->joined = 1;
-    s->away = 1;
-
+    ngx_http_push_hash(s) = ngx_push_compound_hash(channel);
     ngx_http_push_add(client, s);
 
     *sp = s;
@@ -115,17 +111,15 @@ ngx_http_push_subscription(ngx_http_push_client_t *client)
     ngx_http_push_subscription_t  *s;
 
     if (client->first.client == NULL) {
-        s = &client->first;
-
-    } else {
-        s = ngx_alloc(sizeof(ngx_http_push_subscription_t),
-                      client->connection->log);
-        if (s == NULL) {
-            return NULL;
-        }
+        return &client->first;
     }
 
-    ngx_memzero(s, sizeof(ngx_http_push_subscription_t));
+    s = ngx_alloc(sizeof(ngx_http_push_subscription_t),
+                  client->connection->log);
+
+    if (s) {
+        ngx_memzero(s, sizeof(ngx_http_push_subscription_t));
+    }
 
     return s;
 }
@@ -135,41 +129,46 @@ static void
 ngx_http_push_add(ngx_http_push_client_t *client,
     ngx_http_push_subscription_t *s)
 {
-    ngx_http_push_subscription_t  **next;
+    ngx_http_push_subscription_t  *last;
 
-    for (next = &client->subscriptions; *next; next = &(*next)->next) {
+    s->client = client;
+    client->channels++;
+
+    if (s == &client->first) {
+        return;
+    }
+
+    for (last = &client->first; last->next; last = last->next) {
         /* void */
     }
 
-    *next = s;
-    client->channels++;
+    last->next = s;
 }
 
 
 void
 ngx_http_push_drop(ngx_http_push_subscription_t *s)
 {
-    ngx_http_push_client_t         *client;
-    ngx_http_push_subscription_t  **next;
+    ngx_http_push_client_t        *client;
+    ngx_http_push_subscription_t  *before;
 
     client = s->client;
+    client->channels--;
 
-    if (s->joined && ngx_push_hub(client->conf->zone)) {
+    if (ngx_http_push_is_joined(s) && ngx_push_hub(client->conf->zone)) {
         ngx_push_hub_leave(&s->base);
     }
 
-    for (next = &client->subscriptions; *next != s; next = &(*next)->next) {
+    if (s == &client->first) {
+        s->client = NULL;
+        return;
+    }
+
+    for (before = &client->first; before->next != s; before = before->next) {
         /* void */
     }
 
-    *next = s->next;
-    client->channels--;
-
-    if (s == &client->first) {
-        s->client = NULL;
-        s->joined = 0;
-        return;
-    }
+    before->next = s->next;
 
     ngx_free(s);
 }
@@ -180,14 +179,12 @@ ngx_http_push_resume(ngx_http_push_client_t *client)
 {
     ngx_http_push_subscription_t  *s, *next;
 
-    for (s = client->subscriptions; s; s = next) {
+    for (s = ngx_http_push_first(client); s; s = next) {
         next = s->next;
 
-        if (!s->joined || !s->away) {
+        if (!ngx_http_push_is_joined(s) || !s->base.away) {
             continue;
         }
-
-        s->away = 0;
 
         if (ngx_push_hub_resume(&s->base) == NGX_DONE) {
             return;
@@ -220,10 +217,9 @@ ngx_http_push_leave(ngx_http_push_client_t *client)
 
     ngx_http_push_log_end(client);
 
-    for (s = client->subscriptions; s; s = s->next) {
+    for (s = ngx_http_push_first(client); s; s = s->next) {
 
-        if (s->joined) {
-            s->joined = 0;
+        if (ngx_http_push_is_joined(s)) {
             ngx_push_hub_leave(&s->base);
         }
     }
@@ -235,17 +231,23 @@ ngx_http_push_leave(ngx_http_push_client_t *client)
 static void
 ngx_http_push_log_end(ngx_http_push_client_t *client)
 {
-    u_char     *p, id[NGX_PUSH_ID_LEN];
-    ngx_str_t   channel;
+    u_char                        *p, id[NGX_PUSH_ID_LEN];
+    ngx_str_t                      channel;
+    ngx_http_push_subscription_t  *s;
+
+    if (client->connection->log->log_level < NGX_LOG_INFO) {
+        return;
+    }
 
     ngx_str_null(&channel);
     p = id;
 
     if (client->channels == 1) {
+        s = ngx_http_push_first(client);
         p = ngx_http_push_position(id, client, NULL, 0);
 
-        if (client->subscriptions->joined) {
-            ngx_push_hub_channel(&client->subscriptions->base, &channel);
+        if (ngx_http_push_is_joined(s)) {
+            ngx_push_hub_channel(&s->base, &channel);
         }
     }
 
@@ -267,9 +269,9 @@ ngx_http_push_find(ngx_http_push_client_t *client, ngx_str_t *channel)
 
     hash = ngx_push_compound_hash(channel);
 
-    for (s = client->subscriptions; s; s = s->next) {
+    for (s = ngx_http_push_first(client); s; s = s->next) {
 
-        if (!s->joined || s->hash != hash) {
+        if (!ngx_http_push_is_joined(s) || ngx_http_push_hash(s) != hash) {
             continue;
         }
 
@@ -294,8 +296,8 @@ ngx_http_push_joined(ngx_http_push_client_t *client)
 
     n = 0;
 
-    for (s = client->subscriptions; s; s = s->next) {
-        n += s->joined;
+    for (s = ngx_http_push_first(client); s; s = s->next) {
+        n += ngx_http_push_is_joined(s);
     }
 
     return n;
@@ -327,7 +329,7 @@ ngx_http_push_position(u_char *p, ngx_http_push_client_t *client,
     ngx_push_compound_writer_t     w;
     ngx_http_push_subscription_t  *s;
 
-    s = client->subscriptions;
+    s = ngx_http_push_first(client);
 
     if (client->channels == 1) {
         id.epoch = s->base.epoch;
@@ -344,7 +346,7 @@ ngx_http_push_position(u_char *p, ngx_http_push_client_t *client,
     w.p = p;
 
     for (i = 0; s; s = s->next, i++) {
-        c.hash = s->hash;
+        c.hash = ngx_http_push_hash(s);
         c.epoch = s->base.epoch & NGX_PUSH_BRIEF;
         c.seq = s->base.cursor;
 

@@ -59,7 +59,7 @@ ngx_http_push_unfinished_add(ngx_http_push_client_t *client, u_char *p,
         end = ngx_cpymem(end, p, len);
         *end++ = CR; *end++ = LF;
 
-    } else {
+    } else if (len) {
         end = ngx_cpymem(end, p, len);
     }
 

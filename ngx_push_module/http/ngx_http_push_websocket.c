@@ -257,9 +257,7 @@ ngx_http_push_websocket_close(ngx_http_push_client_t *client, ngx_uint_t code,
     bytes.data = buf;
     bytes.len = ngx_push_websocket_close(buf, code, reason) - buf;
 
-    /* what follows a broken frame cannot be understood */
-
-    client->handshake = (in == NULL || !in->frames.close);
+    client->handshake = (in == NULL || !in->last);
     ngx_http_push_client_end(client, &bytes);
 }
 

@@ -32,20 +32,6 @@
 #define NGX_HTTP_PUSH_CONTROL        125
 
 
-/* what is coming in; a client between two frames has none of it */
-
-typedef struct {
-    ngx_push_websocket_t   frames;
-    ngx_str_t              early;            /* came with the handshake */
-    u_char                *message;
-    size_t                 len;
-    size_t                 size;
-    uint16_t               refuse;           /* to be closed with this code */
-    uint8_t                ncontrol;
-    u_char                 control[NGX_HTTP_PUSH_CONTROL];
-} ngx_http_push_input_t;
-
-
 /* who a client is that may publish, and its location's own channels */
 
 typedef struct {
@@ -53,6 +39,27 @@ typedef struct {
     ngx_str_t             *own;
     ngx_uint_t             nown;
 } ngx_http_push_rights_t;
+
+
+/*
+ * What is coming in, and the rights: a client that may not publish has none of
+ * it between two frames.
+ */
+
+typedef struct {
+    ngx_push_websocket_t     frames;
+    ngx_http_push_rights_t  *rights;         /* to publish; NULL: none */
+    ngx_str_t                early;          /* came with the handshake */
+    u_char                  *message;
+    size_t                   len;
+    size_t                   size;
+    uint16_t                 refuse;         /* code of a close that retries */
+    uint16_t                 answer;         /* and of one in the next turn */
+    char                    *why;
+    unsigned                 last:1;         /* nothing more counts */
+    uint8_t                  ncontrol;
+    u_char                   control[NGX_HTTP_PUSH_CONTROL];
+} ngx_http_push_input_t;
 
 
 extern const ngx_http_push_transport_t  ngx_http_push_websocket;
@@ -73,7 +80,10 @@ void ngx_http_push_websocket_release(ngx_http_push_client_t *client);
 ngx_int_t ngx_http_push_input_data(ngx_http_push_client_t *client,
     ngx_str_t *piece, ngx_uint_t end);
 
-/* closes for what the client has done wrong; NGX_DONE */
+/*
+ * Closes for what the client has done wrong, in the next turn, so that what
+ * it has published before comes back to it; NGX_DONE.
+ */
 
 ngx_int_t ngx_http_push_input_fail(ngx_http_push_client_t *client,
     ngx_uint_t code, char *why);
@@ -118,6 +128,10 @@ ngx_int_t ngx_http_push_say(ngx_http_push_client_t *client,
     ngx_http_push_said_t *said);
 
 /* rights */
+
+#define ngx_http_push_rights(client)                                         \
+    ((client)->state ? ((ngx_http_push_input_t *) (client)->state)->rights   \
+                     : NULL)
 
 ngx_int_t ngx_http_push_rights_create(ngx_http_push_client_t *client,
     ngx_http_push_request_t *q);

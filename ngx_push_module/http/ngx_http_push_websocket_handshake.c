@@ -222,8 +222,8 @@ ngx_http_push_websocket_refuse(ngx_http_push_client_t *client,
 
     /* what it has joined gives it nothing */
 
-    for (s = client->subscriptions; s; s = s->next) {
-        s->away = 0;
+    for (s = ngx_http_push_first(client); s; s = s->next) {
+        s->base.away = 0;
     }
 
     return NGX_OK;

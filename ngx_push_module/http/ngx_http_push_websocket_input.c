@@ -32,7 +32,10 @@ static ngx_int_t ngx_http_push_input_close(ngx_http_push_client_t *client,
     ngx_str_t *payload);
 static ngx_int_t ngx_http_push_input_pong(ngx_http_push_client_t *client,
     ngx_str_t *payload);
-static ngx_int_t ngx_http_push_input_over(ngx_http_push_client_t *client);
+static ngx_int_t ngx_http_push_input_end(ngx_http_push_client_t *client,
+    ngx_uint_t code, char *why);
+static void ngx_http_push_input_answer(ngx_http_push_client_t *client);
+static void ngx_http_push_input_over(ngx_http_push_client_t *client);
 
 
 static u_char  ngx_http_push_input_buf[NGX_HTTP_PUSH_INPUT];
@@ -54,7 +57,6 @@ ngx_http_push_websocket_input(ngx_http_push_client_t *client)
 
     ngx_memzero(in, sizeof(ngx_http_push_input_t));
 
-    in->frames.deflate = (client->window != 0);
     in->frames.limit = client->conf->max_message;
 
     if (client->protocol) {
@@ -77,13 +79,11 @@ ngx_http_push_websocket_release(ngx_http_push_client_t *client)
     if (in) {
         ngx_free(in->early.data);
         ngx_free(in->message);
+        ngx_free(in->rights);
         ngx_free(in);
 
         client->state = NULL;
     }
-
-    ngx_free(client->rights);
-    client->rights = NULL;
 }
 
 
@@ -95,6 +95,17 @@ ngx_http_push_websocket_readable(ngx_http_push_client_t *client)
     ngx_http_push_input_t  *in;
 
     in = client->state;
+
+    if (in && in->answer) {
+
+        /* something came in before the event that was posted for this */
+
+        if (!client->connection->read->posted) {
+            ngx_http_push_input_answer(client);
+        }
+
+        return;
+    }
 
     if (in && in->refuse) {
         code = in->refuse;
@@ -166,7 +177,7 @@ ngx_http_push_input_flow(ngx_http_push_client_t *client)
     in = client->state;
 
     if (in && in->frames.state == 0 && !in->frames.payload
-        && !in->frames.message)
+        && !in->frames.message && in->rights == NULL)
     {
         ngx_free(in->message);
         ngx_free(in);
@@ -201,6 +212,10 @@ ngx_http_push_input_bytes(ngx_http_push_client_t *client, u_char *p,
         return NGX_DONE;
     }
 
+    /* it may have been made before the extensions were agreed on */
+
+    in->frames.deflate = (client->window != 0);
+
     for ( ;; ) {
         rc = ngx_push_websocket_read(&in->frames, &p, last, &piece, &end);
 
@@ -209,6 +224,11 @@ ngx_http_push_input_bytes(ngx_http_push_client_t *client, u_char *p,
         }
 
         if (rc == NGX_ERROR) {
+
+            /* what follows cannot be understood */
+
+            in->last = 1;
+
             return ngx_http_push_input_fail(client, in->frames.close,
                                             "broken frame");
         }
@@ -280,24 +300,15 @@ ngx_http_push_input_control(ngx_http_push_client_t *client, ngx_str_t *piece,
 static ngx_int_t
 ngx_http_push_input_close(ngx_http_push_client_t *client, ngx_str_t *payload)
 {
-    u_char       buf[NGX_PUSH_WEBSOCKET_HEAD + 2];
-    ngx_str_t    bytes, none;
-    ngx_uint_t   code, bad;
+    ngx_uint_t              code, bad;
+    ngx_http_push_input_t  *in;
 
-    if (client->ending) {
-        return ngx_http_push_input_over(client);
-    }
+    in = client->state;
+    in->last = 1;
 
     code = ngx_push_websocket_close_code(payload, &bad);
 
-    ngx_str_null(&none);
-    bytes.data = buf;
-
-    bytes.len = ngx_push_websocket_close(buf, code, &none) - buf;
-
-    ngx_http_push_client_end(client, &bytes);
-
-    return NGX_DONE;
+    return ngx_http_push_input_end(client, code, "");
 }
 
 
@@ -318,9 +329,68 @@ ngx_http_push_input_pong(ngx_http_push_client_t *client, ngx_str_t *payload)
 }
 
 
-/* all that has to be said is said, once the last words are out */
+ngx_int_t
+ngx_http_push_input_fail(ngx_http_push_client_t *client, ngx_uint_t code,
+    char *why)
+{
+    ngx_log_error(NGX_LOG_INFO, client->connection->log, 0,
+                  "push: WebSocket closed with %ui, %s", code, why);
+
+    return ngx_http_push_input_end(client, code, why);
+}
+
+
+/* after our close frame nothing has to be answered */
 
 static ngx_int_t
+ngx_http_push_input_end(ngx_http_push_client_t *client, ngx_uint_t code,
+    char *why)
+{
+    ngx_http_push_input_t  *in;
+
+    if (client->ending) {
+        ngx_http_push_input_over(client);
+        return NGX_DONE;
+    }
+
+    in = client->state;
+
+    in->answer = code;
+    in->why = why;
+
+    ngx_post_event(client->connection->read, &ngx_posted_next_events);
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_push_input_answer(ngx_http_push_client_t *client)
+{
+    ngx_str_t               reason;
+    ngx_uint_t              code;
+    ngx_http_push_input_t  *in;
+
+    if (client->ending) {
+        ngx_http_push_input_over(client);
+        return;
+    }
+
+    in = client->state;
+
+    reason.data = (u_char *) in->why;
+    reason.len = ngx_strlen(in->why);
+
+    code = in->answer;
+    in->answer = 0;
+
+    ngx_http_push_websocket_close(client, code, &reason);
+}
+
+
+/* all is said, once the last words are out */
+
+static void
 ngx_http_push_input_over(ngx_http_push_client_t *client)
 {
     client->handshake = 0;
@@ -328,28 +398,4 @@ ngx_http_push_input_over(ngx_http_push_client_t *client)
     if (client->unfinished == NULL) {
         ngx_http_push_own_shut(client);
     }
-
-    return NGX_DONE;
-}
-
-
-ngx_int_t
-ngx_http_push_input_fail(ngx_http_push_client_t *client, ngx_uint_t code,
-    char *why)
-{
-    ngx_str_t  reason;
-
-    ngx_log_error(NGX_LOG_INFO, client->connection->log, 0,
-                  "push: WebSocket closed with %ui, %s", code, why);
-
-    if (client->ending) {
-        return ngx_http_push_input_over(client);
-    }
-
-    reason.data = (u_char *) why;
-    reason.len = ngx_strlen(why);
-
-    ngx_http_push_websocket_close(client, code, &reason);
-
-    return NGX_DONE;
 }

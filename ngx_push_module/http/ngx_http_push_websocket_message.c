@@ -95,13 +95,13 @@ ngx_http_push_input_is_wanted(ngx_http_push_client_t *client)
         return 1;
     }
 
-    if (client->rights == NULL) {
+    if (ngx_http_push_rights(client) == NULL) {
         return 0;
     }
 
-    for (s = client->subscriptions; s; s = s->next) {
+    for (s = ngx_http_push_first(client); s; s = s->next) {
 
-        if (!s->joined) {
+        if (!ngx_http_push_is_joined(s)) {
             continue;
         }
 
@@ -124,10 +124,11 @@ ngx_http_push_input_keep(ngx_http_push_input_t *in, ngx_str_t *piece)
 
     if (in->len + piece->len > in->size || in->message == NULL) {
 
-        /* a frame that is not too large is not allocated piece by piece */
+        /* no frame is copied again for each piece, no message for each frame */
 
         size = ngx_max(in->len + piece->len + (size_t) in->frames.left,
-                       NGX_HTTP_PUSH_MESSAGE);
+                       ngx_min(in->size * 2, in->frames.limit));
+        size = ngx_max(size, NGX_HTTP_PUSH_MESSAGE);
 
         p = ngx_alloc(size, ngx_cycle->log);
         if (p == NULL) {
@@ -232,8 +233,8 @@ ngx_http_push_input_publish(ngx_http_push_client_t *client,
 
     said.targets = target;
 
-    for (s = client->subscriptions; s; s = s->next) {
-        if (s->joined) {
+    for (s = ngx_http_push_first(client); s; s = s->next) {
+        if (ngx_http_push_is_joined(s)) {
             ngx_push_hub_channel(&s->base, &target[said.ntargets++].channel);
         }
     }

@@ -37,7 +37,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
 
     if (p.type == NGX_PUSH_START_ID
-        && (p.id.data != data || p.id.len != size || size > 4096
+        && (p.id.data != data || p.id.len != size || size > NGX_PUSH_POSITION_ID_MAX
             || memchr(data, ':', size) != NULL
             || memchr(data, '\n', size) != NULL
             || memchr(data, '\0', size) != NULL))

@@ -441,8 +441,8 @@ test_negotiation_broken(void)
     ngx_str_t                  value, *exact;
     ngx_push_deflate_offer_t   offer;
 
-    static char  text[] = "x; y=\"\\\"\", " PMD "; server_max_window_bits=\"10\""
-                          "; client_max_window_bits , " PMD;
+    static char  text[] = "x; y=\"\\\"\", " PMD
+        "; server_max_window_bits=\"10\"; client_max_window_bits , " PMD;
 
     bad = 0;
     accepted = 0;

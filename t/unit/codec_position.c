@@ -102,10 +102,10 @@ test_ids(void)
         is_str(&p.id, ids[i], "as it is");
     }
 
-    is_int(ngx_push_position_parse(codec_fill('a', 4096), &p), NGX_OK,
-           "4096 bytes");
-    is_int(ngx_push_position_parse(codec_fill('a', 4097), &p), NGX_DECLINED,
-           "4097 bytes");
+    is_int(ngx_push_position_parse(codec_fill('a', 5120), &p), NGX_OK,
+           "5120 bytes");
+    is_int(ngx_push_position_parse(codec_fill('a', 5121), &p), NGX_DECLINED,
+           "5121 bytes");
 
     bad = 0;
 

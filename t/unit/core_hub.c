@@ -5,6 +5,7 @@
  * The core property: what a subscriber is told is complete and in order, or
  * it is told where something is missing.  Several workers on one zone, each
  * with readers that are quick, slow, or gone in the middle of a delivery.
+ * Some are the channels of one client, which leaves all of them together.
  */
 
 
@@ -37,8 +38,12 @@ typedef struct {
 } hub_channel_t;
 
 
-typedef struct {
+typedef struct hub_reader_s  hub_reader_t;
+
+
+struct hub_reader_s {
     ngx_push_subscription_t  s;
+    hub_reader_t            *next;           /* of its client, in a ring */
     ngx_push_zone_t         *worker;
     hub_channel_t           *channel;
     uint64_t                 has;            /* number of the last */
@@ -47,7 +52,9 @@ typedef struct {
     ngx_uint_t               gone;           /* percent of leaving */
     unsigned                 here:1;
     unsigned                 away:1;
-} hub_reader_t;
+    unsigned                 asks:1;         /* and was not told of nothing */
+    unsigned                 complete:1;     /* but that it has all */
+};
 
 
 static hub_channel_t     hub_channels[HUB_CHANNELS];
@@ -55,6 +62,7 @@ static hub_reader_t      hub_readers[HUB_READERS];
 static ngx_push_zone_t  *hub_workers[HUB_WORKERS];
 static uint64_t          hub_got, hub_overrun, hub_joins, hub_gaps;
 static uint64_t          hub_blocked, hub_replayed, hub_deleted, hub_ended;
+static uint64_t          hub_nothing, hub_together;
 static char              hub_error[256];
 
 
@@ -111,6 +119,31 @@ hub_leave(hub_reader_t *r)
 }
 
 
+/* with all channels of its client */
+
+static void
+hub_leave_client(hub_reader_t *r)
+{
+    ngx_uint_t     n;
+    hub_reader_t  *next;
+
+    n = 0;
+    next = r;
+
+    do {
+        if (next->here) {
+            hub_leave(next);
+            n++;
+        }
+
+        next = next->next;
+
+    } while (next != r);
+
+    hub_together += (n > 1);
+}
+
+
 static void hub_join(hub_reader_t *r);
 static void hub_delete(ngx_push_zone_t *zone, hub_channel_t *ch);
 
@@ -137,6 +170,25 @@ hub_told(hub_reader_t *r, ngx_push_batch_t *b, ngx_uint_t what)
             r->away = 1;
             return NGX_AGAIN;
         }
+
+        return NGX_OK;
+
+    case NGX_PUSH_NOTHING:
+        hub_nothing++;
+
+        if (!r->asks || r->s.asking) {
+            hub_fail("%s: told of nothing, unasked", r->channel->name);
+        }
+
+        if (r->s.cursor != b->last || !b->complete || b->sealed) {
+            hub_fail("%s: nothing after %llu, but %llu is there",
+                     r->channel->name, (unsigned long long) r->s.cursor,
+                     (unsigned long long) b->last);
+        }
+
+        hub_skip(r, b->last + 1);
+        r->has = ngx_max(r->has, b->last);
+        r->asks = 0;
 
         return NGX_OK;
 
@@ -177,7 +229,7 @@ hub_deliver(ngx_push_subscription_t *s, ngx_push_batch_t *b, ngx_uint_t what)
 
     if (core_random(100) < r->gone) {
 
-        /* it goes, and takes another with it */
+        /* it goes, and takes another with it, and its client */
 
         other = &hub_readers[core_random(HUB_READERS)];
 
@@ -185,10 +237,19 @@ hub_deliver(ngx_push_subscription_t *s, ngx_push_batch_t *b, ngx_uint_t what)
             hub_leave(other);
         }
 
-        hub_leave(r);
+        if (core_random(2)) {
+            hub_leave_client(r);
+
+        } else {
+            hub_leave(r);
+        }
 
         if (core_random(2)) {
             hub_join(r);
+        }
+
+        if (core_random(2) && !r->next->here) {
+            hub_join(r->next);
         }
 
         return NGX_DONE;
@@ -237,6 +298,16 @@ hub_deliver(ngx_push_subscription_t *s, ngx_push_batch_t *b, ngx_uint_t what)
 
     hub_skip(r, b->to + 1);
     r->has = b->to;
+
+    r->complete |= b->complete;
+
+    if (b->complete && core_random(2)) {
+
+        /* that is an answer */
+
+        r->asks = 0;
+        s->asking = 0;
+    }
 
     return NGX_OK;
 }
@@ -289,6 +360,9 @@ hub_join(hub_reader_t *r)
     start.n = core_random(20);
 
     r->s.deliver = hub_deliver;
+    r->complete = 0;
+    r->asks = (core_random(3) == 0);
+    r->s.asking = r->asks;
 
     rc = ngx_push_hub_join(r->worker->hub, &r->s, &name, &start);
 
@@ -495,7 +569,13 @@ hub_reader_turn(hub_reader_t *r)
         }
 
     } else if (core_random(12) == 0) {
-        hub_leave(r);
+
+        if (core_random(2)) {
+            hub_leave_client(r);
+
+        } else {
+            hub_leave(r);
+        }
 
     } else if (r->away) {
         r->away = 0;
@@ -505,14 +585,12 @@ hub_reader_turn(hub_reader_t *r)
 
 
 static void
-hub_quiet(void)
+hub_turns(ngx_uint_t n)
 {
-    ngx_uint_t      i, n;
-    hub_reader_t   *r;
+    ngx_uint_t     i;
+    hub_reader_t  *r;
 
-    /* at the end all that stayed have everything */
-
-    for (n = 0; n < 200; n++) {
+    while (n--) {
 
         for (i = 0; i < HUB_READERS; i++) {
             r = &hub_readers[i];
@@ -529,6 +607,18 @@ hub_quiet(void)
             hub_turn(hub_workers[i]);
         }
     }
+}
+
+
+/* at the end all that stayed have everything, and are told so if they ask */
+
+static void
+hub_quiet(void)
+{
+    ngx_uint_t     i;
+    hub_reader_t  *r;
+
+    hub_turns(200);
 
     for (i = 0; i < HUB_READERS; i++) {
         r = &hub_readers[i];
@@ -537,6 +627,26 @@ hub_quiet(void)
             hub_fail("%s: a reader stays at %llu of %llu", r->channel->name,
                      (unsigned long long) r->s.cursor,
                      (unsigned long long) r->channel->last);
+        }
+
+        if (r->here && r->asks && !r->complete) {
+            hub_fail("%s: a reader was never answered", r->channel->name);
+        }
+
+        if (r->here) {
+            r->asks = 1;
+            r->s.asking = 1;
+            ngx_push_hub_resume(&r->s);
+        }
+    }
+
+    hub_turns(10);
+
+    for (i = 0; i < HUB_READERS; i++) {
+        r = &hub_readers[i];
+
+        if (r->here && r->asks) {
+            hub_fail("%s: a reader is not answered", r->channel->name);
         }
     }
 }
@@ -552,6 +662,7 @@ hub_random(size_t size, ngx_uint_t steps, ngx_uint_t sweep)
     hub_error[0] = '\0';
     hub_got = hub_overrun = hub_joins = hub_gaps = 0;
     hub_blocked = hub_replayed = hub_deleted = hub_ended = 0;
+    hub_nothing = hub_together = 0;
 
     zone = core_zone(size, 4);
     units = core_free_units(zone->sh);
@@ -574,6 +685,15 @@ hub_random(size_t size, ngx_uint_t steps, ngx_uint_t sweep)
         hub_readers[i].slow = core_random(3) ? core_random(4)
                                              : core_random(100);
         hub_readers[i].gone = core_random(3);
+        hub_readers[i].next = &hub_readers[i];
+
+        if (i >= HUB_WORKERS && core_random(3)) {
+
+            /* of one client with the one before it in its worker */
+
+            hub_readers[i].next = hub_readers[i - HUB_WORKERS].next;
+            hub_readers[i - HUB_WORKERS].next = &hub_readers[i];
+        }
     }
 
     for (n = 0; n < steps && hub_error[0] == '\0'; n++) {
@@ -616,9 +736,9 @@ hub_random(size_t size, ngx_uint_t steps, ngx_uint_t sweep)
     }
 
     printf("# got %lu, replayed %lu, joins %lu, gaps %lu, blocked %lu, "
-           "overrun %lu, deleted %lu, ended %lu\n", hub_got, hub_replayed,
-           hub_joins, hub_gaps, hub_blocked, hub_overrun, hub_deleted,
-           hub_ended);
+           "overrun %lu, deleted %lu, ended %lu, nothing %lu, together %lu\n",
+           hub_got, hub_replayed, hub_joins, hub_gaps, hub_blocked,
+           hub_overrun, hub_deleted, hub_ended, hub_nothing, hub_together);
 
     for (i = 0; i < HUB_READERS; i++) {
         if (hub_readers[i].here) {

@@ -9,18 +9,7 @@ const NOTICES = ['push.subscribed', 'push.gap', 'push.reconnect',
                  'push.closed'];
 
 
-export function subscribeUrl(channel, since) {
-    const q = new URLSearchParams({ channel });
-
-    if (since && since !== 'latest') {
-        q.set('since', since);
-    }
-
-    return 'sub?' + q.toString().replaceAll('+', '%20');
-}
-
-
-export class Stream {
+export class EventStream {
 
     /* on: { state(name, why), message(m), notice(n) } */
 
@@ -34,13 +23,13 @@ export class Stream {
     }
 
 
-    open(channel, since) {
+    open(url) {
         this.close();
 
-        this.url = subscribeUrl(channel, since);
+        this.url = url;
         this.over = null;
         this.opened = false;
-        this.source = new EventSource(this.url);
+        this.source = new EventSource(url);
 
         this.source.onopen = e => this.#open(e);
         this.source.onerror = e => this.#error(e);
@@ -118,9 +107,7 @@ export class Stream {
         /* closed for good: the answer was not an event stream */
 
         if (this.over) {
-            this.#set('over', this.over === 'deleted'
-                              ? 'The channel was deleted.'
-                              : 'The channel is sealed: you have all of it.');
+            this.#set('over', this.over);
             return;
         }
 
@@ -137,7 +124,7 @@ export class Stream {
         this.lastId = e.lastEventId || this.lastId;
 
         if (!e.type.startsWith('push.')) {
-            this.on.message({ id: e.lastEventId, event: e.type, data: e.data,
+            this.on.message({ id: e.lastEventId, event: e.type, text: e.data,
                               at: performance.now(), time: new Date() });
             return;
         }
@@ -162,7 +149,7 @@ export class Stream {
 
     async #explain(source) {
         const stop = new AbortController();
-        let why;
+        let state = 'refused', why;
 
         try {
             const answer = await fetch(this.url, {
@@ -171,10 +158,14 @@ export class Stream {
                 signal: stop.signal
             });
 
-            why = answer.status === 204
-                ? 'The server answers 204: there is nothing more to come.'
-                : `The server answers ${answer.status}`
-                  + await detail(answer) + '.';
+            if (answer.status === 204) {
+                state = 'over';
+                why = 'gone';
+
+            } else {
+                why = `The server answers ${answer.status}`
+                      + await detail(answer) + '.';
+            }
 
         } catch {
             why = 'The server cannot be reached.';
@@ -183,7 +174,7 @@ export class Stream {
         stop.abort();
 
         if (source === this.source && this.state === 'refused') {
-            this.#set('refused', why);
+            this.#set(state, why);
         }
     }
 
