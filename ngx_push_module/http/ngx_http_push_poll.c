@@ -343,15 +343,15 @@ ngx_http_push_poll_readable(ngx_http_push_client_t *client)
 
     c = client->connection;
 
+    /* a request, or the last words of TLS, may lie before the end */
+
+    if (c->read->pending_eof) {
+        ngx_http_push_client_close(client);
+        return;
+    }
+
 #if (NGX_HTTP_SSL)
     if (c->ssl) {
-
-        /* the last words of TLS come before the end */
-
-        if (c->read->pending_eof) {
-            ngx_http_push_client_close(client);
-        }
-
         return;
     }
 #endif

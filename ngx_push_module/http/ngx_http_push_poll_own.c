@@ -409,6 +409,14 @@ ngx_http_push_poll_keep(ngx_connection_t *c, ngx_uint_t keepalive)
         return;
     }
 
+    /* it was none, and is not to be counted */
+
+    c->requests--;
+
+#if (NGX_STAT_STUB)
+    (void) ngx_atomic_fetch_add(ngx_stat_requests, -1);
+#endif
+
     c->data = r;
     c->sent = 0;
 
