@@ -29,6 +29,7 @@ RUN apt-get update \
 COPY --from=build /module/build/ngx_push_module.so /srv/push/modules/
 COPY conf-examples/demo.conf /srv/push/nginx.conf
 COPY demo /srv/push/demo
+COPY clients /srv/push/clients
 
 # www-data writes its pid and temporary files, and nothing else
 RUN chmod -R a+rX /srv/push \

@@ -77,7 +77,7 @@ sub _body {
         }
 
         push @{ $self->{lines} }, $object;
-        $self->{received}{ $object->{type} // '' }++;
+        $self->{kinds}{ $object->{type} // '' }++;
     }
 }
 
@@ -105,7 +105,7 @@ sub wait_lines {
 sub wait_of {
     my ($self, $type, $n, $timeout) = @_;
     $n //= 1;
-    return $self->_wait(sub { ($_[0]{received}{$type} // 0) >= $n },
+    return $self->_wait(sub { ($_[0]{kinds}{$type} // 0) >= $n },
                         "$n of $type", $timeout);
 }
 
