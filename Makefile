@@ -7,7 +7,7 @@
 
 BUILD ?= release
 T     ?=
-JOBS  ?= 4
+JOBS  ?= 3
 FUZZ_SECONDS ?= 60
 
 SHELL  = /bin/bash
@@ -84,7 +84,7 @@ SUITE = $(filter %.t,$(or $(T),$(wildcard t/*.t)))
 # one test alone is shown as it runs
 VERBOSE = $(if $(T),$(if $(word 2,$(1)),,-v))
 
-test: all    ## t/*.t, or T=t/x.t; JOBS=4 at once
+test: all    ## t/*.t, or T=t/x.t; JOBS=3 at once
 	@$(if $(SUITE),PUSH_NGINX=$(NGINX) PUSH_MODULE=$(O)/ngx_push_module.so \
 	    prove -It/lib --timer -j$(JOBS) $(call VERBOSE,$(SUITE)) \
 	    $(SUITE),echo "no t/*.t")

@@ -141,7 +141,7 @@ for_workers(1, 2, sub {
     my ($workers) = @_;
     my $even;
 
-    for (1 .. 3) {
+    for (1 .. 8) {
         last if $even = drained_evenly($workers);
     }
 
