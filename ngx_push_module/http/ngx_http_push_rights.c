@@ -79,7 +79,10 @@ ngx_http_push_rights_create(ngx_http_push_client_t *client,
 
     rights->user.data = p;
     rights->user.len = user.len;
-    ngx_memcpy(p, user.data, user.len);
+
+    if (user.len) {
+        ngx_memcpy(p, user.data, user.len);
+    }
 
     in = ngx_http_push_websocket_input(client);
     if (in == NULL) {
