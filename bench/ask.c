@@ -120,7 +120,8 @@ bench_ask_until(int fd, const char *path, uint32_t due)
         }
 
         if (bench_now() > until) {
-            fprintf(stderr, "%s: %u subscribers where %u are due\n", path, n, due);
+            fprintf(stderr, "%s: %u subscribers where %u are due\n", path, n,
+                    due);
             return -1;
         }
 

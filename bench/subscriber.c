@@ -61,7 +61,9 @@ bench_subscribe(uint32_t index)
             bench_subscribe_resume(&p);
         }
 
-        n = epoll_wait(p.ep, events, BENCH_EVENTS, 5);
+        /* more often only while connections are to be made */
+        n = epoll_wait(p.ep, events, BENCH_EVENTS,
+                       p.back_n || p.next < p.n ? 5 : 20);
 
         p.now = bench_now();
 

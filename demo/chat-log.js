@@ -26,11 +26,14 @@ export class ChatLog {
         $('older').addEventListener('click', () => this.#older());
         $('newer').addEventListener('click', () => this.#toEnd());
         $('log').addEventListener('scroll', () => this.#scrolled());
+
+        new ResizeObserver(() => this.#resized()).observe($('log'));
     }
 
 
     clear() {
         this.unseen = 0;
+        this.atEnd = true;
         this.life = {};             /* another one for each room */
         $('lines').replaceChildren();
         $('older').hidden = true;
@@ -177,13 +180,25 @@ export class ChatLog {
 
     #toEnd() {
         $('log').scrollTop = $('log').scrollHeight;
+        this.atEnd = true;
         this.unseen = 0;
         this.#showUnseen();
     }
 
 
+    /* who reads the end goes on reading it in a lower window */
+
+    #resized() {
+        if (this.atEnd) {
+            this.#toEnd();
+        }
+    }
+
+
     #scrolled() {
-        if (this.#isAtEnd()) {
+        this.atEnd = this.#isAtEnd();
+
+        if (this.atEnd) {
             this.unseen = 0;
             this.#showUnseen();
         }

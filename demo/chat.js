@@ -118,13 +118,23 @@ async function say(text) {
         tell('');
 
     } catch (e) {
-        tell(e.status ? `${e.status} ${e.title}: ${e.detail ?? ''}`
-                      : 'The connection broke: this line may not have arrived.');
+        tell(whyNot(e));
 
         $('line').value ||= text;
     }
 
     showWaiting(-1);
+}
+
+
+function whyNot(e) {
+    if (e.status) {
+        return `${e.status} ${e.title}: ${e.detail ?? ''}`;
+    }
+
+    return ['over', 'refused', 'closed'].includes(stream.state)
+           ? 'There is no connection any more: this line was not sent.'
+           : 'The connection broke: this line may not have arrived.';
 }
 
 
@@ -206,14 +216,12 @@ async function showPeople() {
 
 function stateChanged(state, why) {
     showState($('chat-state'), state);
-    $('chat-why').textContent = state === 'over' ? endText(why) : why;
-    $('chat-why').hidden = !why;
+    $('chat-why').textContent = why;
+    $('chat-why').hidden = !why || state === 'over';
 
     /* the channel is there once the first subscriber has joined it */
 
-    if (state === 'live') {
-        setTimeout(showPeople, JOINED_MS);
-    }
+    setTimeout(showPeople, JOINED_MS);
 }
 
 

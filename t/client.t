@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 
-# clients/push.js, the client of this project, in node and in Chromium.
+# clients/push.js, the client of this project, in node and in Chromium, against
+# NGINX; t/client_mock.t has it against servers that do worse.
 
 use strict;
 use warnings;
@@ -62,19 +63,16 @@ my $conf = <<'C';
 C
 
 
-node_ok('push-sse.js');
-node_ok('push-json.js');
-
-for (['sse'], ['push.json', library => 'ws'], ['push.json', library => 'undici'])
+for (['push-client.js', part => 'sse'],
+     ['push-client.js', part => 'push.json', library => 'ws'],
+     ['push-client.js', part => 'push.json', library => 'undici'],
+     ['push-channels.js', part => 'sse'],
+     ['push-channels.js', part => 'push.json', library => 'ws'])
 {
-    my ($part, @more) = @$_;
+    my ($script, @more) = @$_;
+    my $n = server();
 
-    for my $script ('push-client.js', 'push-channels.js') {
-        my $n = server();
-
-        node_ok($script, port => $n->port, pid => $n->pid, part => $part,
-                @more);
-    }
+    node_ok($script, port => $n->port, pid => $n->pid, @more);
 }
 
 for my $part ('sse', 'push.json') {

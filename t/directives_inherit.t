@@ -6,7 +6,9 @@
 use strict;
 use warnings;
 
+use Push::Poll;
 use Push::Test;
+use Push::WebSocket;
 
 # each level has its own value of everything that can be seen from outside;
 # $1 is what a test asks for
@@ -144,6 +146,97 @@ for_workers(1, 4, sub {
     }
 });
 
+# the same for what a client may ask for, and what it may do
+
+subtest 'transports and rights' => sub {
+    my $n = nginx(conf => <<'E');
+        push_transports ndjson poll websocket;
+        push_poll_timeout 20s;
+        push_client_publish on;
+        push_client_subscribe h:*;
+
+        server {
+            listen 127.0.0.1:%%PORT%%;
+            location = /pub { push_publish $arg_channel; }
+            location = /sub { push_subscribe $arg_channel; }
+        }
+        server {
+            listen 127.0.0.1:%%PORT2%%;
+            push_transports sse websocket poll;
+            push_poll_timeout 0;
+            push_client_publish s:**;
+            push_client_subscribe s:*;
+            location = /sub { push_subscribe $arg_channel; }
+
+            location /in {
+                push_transports websocket poll;
+                push_poll_timeout 30s;
+                push_client_publish off;
+                push_client_subscribe off;
+
+                location = /in/sub { push_subscribe $arg_channel; }
+                location = /in/if {
+                    push_subscribe $arg_channel;
+                    if ($arg_a) { set $b 1; }
+                }
+            }
+        }
+E
+
+    # HEAD by SSE, NDJSON and pages; whether a poll waits; which channels may
+    # be published to and subscribed
+
+    my %want = (
+        http     => [ '406 200 200', 1, 'own', 'h:x' ],
+        server   => [ '200 406 200', 0, 's:x s:x:y', 's:x' ],
+        location => [ '406 406 200', 1, '', '' ],
+    );
+
+    for (['http', 1, '/sub'], ['server', 2, '/sub'],
+         ['location', 2, '/in/sub'], ['location', 2, '/in/if'],
+         ['location', 2, '/in/if', '&a=1'])
+    {
+        my ($level, $server, $path, $args) = @$_;
+        my ($transports, $waits, $publish, $subscribe) = @{ $want{$level} };
+        my $port = $n->port($server);
+        my $what = "$level, $path" . ($args //= '');
+
+        is(join(' ', map { $n->http(HEAD => "$path?channel=own$args",
+               port => $port, headers => [ Accept => $_ ])->status }
+               qw(text/event-stream application/x-ndjson application/json)),
+           $transports, "$what: push_transports");
+
+        my $name = 'wait' . ++(our $waits_of);
+        my $p = start_poll($port, "$path?channel=$name$args", wait => 20);
+        ok(wait_for(sub {
+            my $info = $n->get("/pub?channel=$name");
+            return $p->ended || $info->status == 200
+                                && $info->json->{subscribers};
+        }), "$what: a poll");
+        is($p->ended ? 0 : 1, $waits, "$what: push_poll_timeout");
+        $p->close;
+
+        my $c = ws($port, "$path?channel=own$args", protocol => 'push.json');
+        my @channels = qw(own h:x s:x s:x:y);
+
+        $c->wait_messages(1);
+        $c->command({ publish => $_, data => 1, ref => "p $_" }) for @channels;
+        $c->command({ subscribe => $_, ref => "s $_" }) for @channels;
+        $c->command({ ping => 1, ref => 'end' });
+        $c->wait_object(ref => 'end');
+
+        my %may;
+        $_->{type} =~ /published|subscribed/ and $_->{ref}
+            and $may{$_->{ref}} = 1 for @{ $c->objects };
+
+        is(join(' ', grep { $may{"p $_"} } @channels), $publish,
+           "$what: push_client_publish");
+        is(join(' ', grep { $may{"s $_"} } @channels), $subscribe,
+           "$what: push_client_subscribe");
+        $c->close;
+    }
+};
+
 subtest 'by default' => sub {
     my $n = nginx(conf => <<'E');
         log_format push '$uri [$push_user]';
@@ -190,6 +283,19 @@ E
             headers => { Authorization => 'Basic YWxpY2U6c2VjcmV0' });
     ok(wait_for(sub { $n->access_log =~ m{^/pub \[alice\]$}m }),
        'push_user $remote_user');
+
+    for my $type (qw(text/event-stream application/x-ndjson application/json)) {
+        is($n->http(HEAD => '/sub?channel=a', headers => [ Accept => $type ])
+           ->header('content-type'), $type, "push_transports: $type");
+    }
+
+    my $c = ws($n, '/sub?channel=a', protocol => 'push.json');
+    ok($c->wait_open, 'push_transports: websocket');
+    $c->command({ publish => 'a', data => 1, ref => 'p' });
+    $c->command({ subscribe => 'b', ref => 's' });
+    is($c->wait_object(ref => $_)->{status}, 403,
+       $_ eq 'p' ? 'push_client_publish off' : 'push_client_subscribe off')
+        for 'p', 's';
 };
 
 done_testing;

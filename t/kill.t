@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
 # kill -9: it costs the subscribers of that worker a reconnect, and nothing
-# else.  PUSH_KILLS=n, 200 by default, are spread over the numbers of workers.
+# else, whatever transport they came by.  PUSH_KILLS=n, 200 by default, are spread over the numbers of workers.
 
 use strict;
 use warnings;
@@ -42,14 +42,18 @@ sub part {
 sub status { return $_[0]->get('/status')->json->{zones}[0] }
 
 my @channels = map { "c$_" } 0 .. 3;
+my @transports = qw(sse raw push.json poll ndjson sse.json json);
 
 sub readers {
     my ($n, $o, $count) = @_;
 
     my @readers = map {
-        Push::Reader->new($n, "/sub?channel=$_", channel => $_, oracle => $o,
-                          delay => sub { rand 0.1 })
-    } map { $channels[$_ % @channels] } 1 .. $count;
+        my $channel = $channels[$_ % @channels];
+
+        Push::Reader->new($n, "/sub?channel=$channel", channel => $channel,
+                          oracle => $o, delay => sub { rand 0.1 },
+                          transport => $transports[$_ % @transports])
+    } 1 .. $count;
 
     ok(wait_for(sub { !grep { !$_->is_on } @readers }, 30, 'all are there'),
        "$count subscribers");
@@ -98,21 +102,23 @@ sub storm {
 
 sub judge {
     my ($n, $o, @readers) = @_;
-    my %last;
 
-    for my $channel (@channels) {
-        my $p = $o->publish($channel);
-        my $r = $n->publish("/pub?channel=$channel", $o->body($p));
+    ok(Push::Reader->all_have(sub {
+        my %last;
 
-        is($r->status, 201, "$channel is usable");
-        $o->answered($p, $last{$channel} = $r->json->{id});
-    }
+        for my $channel (@channels) {
+            my $p = $o->publish($channel);
+            my $r = $n->publish("/pub?channel=$channel", $o->body($p));
 
-    ok(wait_for(sub {
-        !grep { !$_->is_on || $_->last_id ne $last{ $_->{channel} } } @readers;
-    }, 20, 'the last message'), 'all have all') or diag(
-        map { "$_->{name}: " . ($_->last_id // 'none') . "\n" }
-        grep { !$_->is_on || $_->last_id ne $last{ $_->{channel} } } @readers);
+            is($r->status, 201, "$channel is usable");
+            $o->answered($p, $r->json->{id});
+            $last{$channel} = [ $r->json->{id}, $p->{n} ];
+        }
+
+        return %last;
+    }, @readers), 'all have all');
+
+    $_->note('finish') for @readers;
 
     my @errors = ($o->errors, map { $o->check($_) } @readers);
     is(join("\n", @errors[0 .. ($#errors < 9 ? $#errors : 9)]), '', 'records');
@@ -196,6 +202,8 @@ part 'those of other workers notice nothing' => sub {
     my @readers = readers($n, $o, 100);
 
     for my $round (1 .. 3) {
+        ok(wait_for(sub { status($n)->{subscribers}{total} == 100 }), 'all');
+
         my %held = map { $_->{pid} => $_->{subscribers} }
                    @{ status($n)->{workers} };
         my ($pid) = sort { $held{$b} <=> $held{$a} } $n->workers;

@@ -85,7 +85,8 @@ sub got {
 
     } else {
         $r->wait_end;
-        is($r->header('content-type'), 'application/problem+json', $got);
+        is($r->header('content-type'), 'application/problem+json',
+           "$got: a problem");
     }
 
     is($r->header('vary'), 'Origin, Accept', 'Vary') unless $r->status == 101;

@@ -31,28 +31,53 @@ my $conf = <<'C';
         location = /short { push_publish $arg_channel; push_history 3; }
         location = /off { push_publish $arg_channel; push_history off; }
         location = /sub { push_subscribe $arg_channel; }
+        location = /nothing { return 404; }
+
+        location = /live {
+            push_subscribe $arg_channel;
+            push_client_subscribe live:*;
+            push_client_publish live:*;
+        }
     }
 C
 
-my $esm = "$root/t/js/node_modules/\@microsoft/fetch-event-source/lib/esm";
+my $modules = "$root/t/js/node_modules";
 
 for (['eventsource-node.js', part => 'eventsource'],
      ['eventsource-node.js', part => 'undici'],
-     ['fetch-event-source-browser.js'])
+     ['fetch-event-source-browser.js'],
+     ['polyfill-browser.js'])
 {
     my ($script, %args) = @$_;
-    my $n = nginx(conf => $conf, workers => 2);
-
-    mkdir $n->prefix . '/html/esm';
-    copy($_, $n->prefix . '/html/esm') for glob "$esm/*.js";
+    my $n = server();
 
     node_ok($script, port => $n->port, pid => $n->pid, %args);
 
     for my $reason (qw(ended deleted)) {
-        my $line = qr{"GET /sub\?channel=$reason \S+" (\d+)};
+        my $line = qr{"GET /sub\?channel=$reason\S* \S+" (\d+)};
         is_deeply([ $n->access_log =~ /$line/g ], [200, 204],
                   "$script: $reason: came back once, and no more");
     }
 }
+
+for my $part ('ws', 'undici') {
+    my $n = server();
+
+    node_ok('websocket-node.js', port => $n->port, pid => $n->pid,
+            part => $part);
+}
+
+
+sub server {
+    my $n = nginx(conf => $conf, workers => 2);
+
+    mkdir $n->prefix . '/html/esm';
+    copy($_, $n->prefix . '/html/esm')
+        for glob("$modules/\@microsoft/fetch-event-source/lib/esm/*.js"),
+            "$modules/event-source-polyfill/src/eventsource.js";
+
+    return $n;
+}
+
 
 done_testing;

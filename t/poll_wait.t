@@ -27,17 +27,12 @@ my $locations = <<'E2';
     location = /never { push_poll_timeout 0; push_subscribe $arg_channel; }
     location = /old { push_max_age 1s jitter=0%; push_subscribe $arg_channel; }
     location = /off { push_hibernate off; push_subscribe $arg_channel; }
-    location = /limit { limit_conn conns 1000; push_subscribe $arg_channel; }
     location = /status { push_status; }
-    location = /basic { access_log off; stub_status; }
-    location = /who { return 200 "$remote_addr:$remote_port $server_port"; }
-    location = /echo { proxy_pass http://127.0.0.1:%%PORT%%/who; }
 E2
 
 my $http = <<'E2';
     push_zone push 16m;
     push_drain_window 1s;
-    limit_conn_zone $server_port zone=conns:1m;
 E2
 
 sub start {
@@ -68,24 +63,10 @@ sub waiting {
                     "$count that wait");
 }
 
-# numbers of stub_status, without the request that asks
-
-sub basic {
-    my %b;
-
-    my $text = $n->get('/basic')->body;
-    @b{qw(accepts handled requests)} = $text =~ /^ (\d+) (\d+) (\d+)/m;
-    @b{qw(active reading writing waiting)} = $text =~
-        /connections: (\d+).*Reading: (\d+) Writing: (\d+) Waiting: (\d+)/s;
-    $b{active}--;
-    $b{writing}--;
-
-    return \%b;
-}
-
 
 for_workers(1, 4, sub {
     my ($workers) = @_;
+    my @few = $workers == 1 ? (not => 'kept') : ();
 
     start(workers => $workers);
 
@@ -93,11 +74,10 @@ for_workers(1, 4, sub {
         my ($way, $channel) = @_;
 
         my $path = "/sub?channel=$channel";
-        my $next = page($way, $path)->json->{next};
-
         # the first message is the answer
 
-        my $p = start_poll($way, $path, since => $next, wait => 20);
+        my $zero = page($way, $path)->json->{next};
+        my $p = start_poll($way, $path, since => $zero, wait => 20);
         ok(waiting($channel, 1), 'it waits');
 
         my $id = publish($channel, 'one', 'Push-Event' => 'e');
@@ -124,7 +104,7 @@ for_workers(1, 4, sub {
 
         # what is there is not waited for
 
-        $p = page($way, $path, since => $next, wait => 20);
+        $p = page($way, $path, since => $zero, wait => 20);
         is_deeply(ids_of($p), [$id], 'history first');
 
         # without a start it is from now on
@@ -137,29 +117,7 @@ for_workers(1, 4, sub {
         is_deeply(data_of(page($way, "/earliest?channel=$channel",
                                wait => 20)), [ 'one', 'two' ],
                   'unless push_start says else');
-
-        # the time is over
-
         my $last = $p->json->{next};
-
-        for my $etag (undef, $last) {
-            my $from = EV::time;
-            my $r = page($way, "/brief?channel=$channel", since => $last,
-                         wait => 20, etag => $etag);
-            my $took = EV::time - $from;
-
-            cmp_ok($took, '>', 0.9, 'push_poll_timeout');
-            is($r->status, $etag ? 304 : 200, 'status');
-            is($r->header('etag'), qq("$last"), 'ETag');
-
-            if ($etag) {
-                is($r->body, '', 'no body');
-
-            } else {
-                is_deeply($r->json, { messages => [], next => $last },
-                          'nothing');
-            }
-        }
 
         # a tag that is that of the start: whatever comes is news
 
@@ -190,7 +148,6 @@ for_workers(1, 4, sub {
                                wait => 20, etag => $id);
 
             waiting($c, 1);
-            $n->http(delete => "/pub?channel=$c") if $how eq 'delete';
             publish($c, 2, 'Push-End' => 'true') if $how eq 'seal';
             $n->publish("/pub?channel=$c", '', headers => {
                 'Push-End' => 'true' }) if $how eq 'empty';
@@ -208,7 +165,41 @@ for_workers(1, 4, sub {
             is($p->json->{ended}, JSON::PP::true, "$how: ended");
             ok(waiting($c, 0), "$how: nobody is left");
         }
-    }, $workers == 1 ? (not => 'kept') : ());
+    }, @few);
+
+    # the time is over: all at the same time
+
+    my @brief;
+
+    for my $way (all_ways($n, @few)) {
+        my $channel = $way->channel;
+        my $next = page($way, "/sub?channel=$channel")->json->{next};
+
+        push @brief, map {
+            my $p = start_poll($way, "/brief?channel=$channel",
+                               since => $next, wait => 20, etag => $_);
+            %$p = (%$p, name => $way->name, next => $next, etag => $_);
+            $p;
+        } undef, $next;
+    }
+
+    for my $p (@brief) {
+        my ($name, $next) = @$p{qw(name next)};
+
+        ok($p->wait_end, "$name: push_poll_timeout");
+        cmp_ok(($p->{ended_at} // $p->{closed_at}) - $p->{opened}, '>', 0.9,
+               "$name: after that time");
+        is($p->header('etag'), qq("$next"), "$name: ETag");
+        is($p->status, $p->{etag} ? 304 : 200, "$name: status");
+
+        if ($p->{etag}) {
+            is($p->body, '', "$name: no body");
+
+        } else {
+            is_deeply($p->json, { messages => [], next => $next },
+                      "$name: nothing");
+        }
+    }
 });
 
 
@@ -263,277 +254,249 @@ start(workers => 2);
 }
 
 
-# a poll after the other on one connection
 
-sub keeps {
-    my ($what, $path, %opt) = @_;
-    my $channel = delete $opt{channel};
-    my $p;
-
-    my $c = "$path?channel=$channel";
-    my $next = page($n, "/sub?channel=$channel")->json->{next};
-
-    for my $i (1 .. 20) {
-        my ($path, %all) = poll_request($c, %opt, since => $next, wait => 20);
-
-        $p = $p ? $p->again($path, %all, method => 'GET')
-                : start_poll($n, $c, %opt, since => $next, wait => 20);
-
-        waiting($channel, 1) or last;
-        publish($channel, $i);
-        $p->wait_end or last;
-        is("@{ data_of($p) }", $i, "$what: message $i") or last;
-        $next = $p->json->{next};
-
-        # anything else in between, too
-
-        if ($i % 4 == 0) {
-            my ($who) = $p->again($i % 8 ? '/who' : '/echo', method => 'GET',
-                                  headers => []);
-            $who->wait_end or last;
-            push @{ $p->{who} }, $who->body if $i % 8;
-        }
-    }
-
-    is($p->{requests}, 25, "$what: one connection");
-    is(scalar(keys %{ { map { $_ => 1 } @{ $p->{who} } } }), 1,
-       "$what: of one client") or diag("@{ $p->{who} }");
-    like($p->{who}[0], qr/\A127\.0\.0\.1:\d{2,5} \d+\z/, "$what: its address");
-
-    return $p;
-}
-
-for_workers(1, 4, sub {
-    start(workers => $_[0]);
-
-    my @kept = (
-        keeps('hibernated', '/sub', channel => 'k1'),
-        keeps('push_hibernate off', '/off', channel => 'k2'),
-        keeps('limit_conn', '/limit', channel => 'k3'),
-        keeps('TLS', '/sub', channel => 'k4', tls => 1, port => $n->port(3)),
-        keeps('TLS, kept', '/off', channel => 'k5', tls => 1,
-              port => $n->port(4)),
-        keeps('HTTP/1.0', '/sub', channel => 'k6', http10 => 1,
-              headers => { Connection => 'keep-alive' }),
-    );
-
-    # these are idle connections like any others, when it comes to a reload
-
-    ok($n->reload, 'reload');
-    ok($n->wait_old_workers(5), 'they keep no old worker');
-    ok(wait_for(sub { !grep { !$_->closed } @kept }), 'they are closed');
-});
-
-# who does not want it is not kept
-
-start(workers => 1);
-
-for my $case ([ 'Connection: close', headers => { Connection => 'close' } ],
-              [ 'HTTP/1.0', http10 => 1 ])
-{
-    my ($what, %opt) = @$case;
-    my $p = start_poll($n, '/sub?channel=close', wait => 20, %opt);
-
-    waiting('close', 1);
-    publish('close', 'x');
-    ok($p->wait_closed, "$what: closed");
-    is($p->closed, 'clean', "$what: after a whole answer");
-    is($p->header('connection'), 'close', "$what: it is said");
-}
-
-# what NGINX counts
+# told of a gap at once, also in mid-wait: the worker that holds it cannot run
+# while others publish more than is kept
 
 {
-    my $before = basic();
-    my @p = map { start_poll($n, '/sub?channel=count', wait => 20) } 1 .. 10;
-
-    waiting('count', 10);
-    my $asked = basic();
-    is($asked->{active} - $before->{active}, 10, 'connections');
-    is($asked->{writing}, 0, 'no requests');
-
-    publish('count', 'x');
-    $_->wait_end for @p;
-
-    ok(wait_for(sub { basic()->{waiting} == 10 }, 5, 'idle connections'),
-       'idle connections');
-    $asked = basic();
-    is($asked->{active} - $before->{active}, 10, 'connections stay');
-    is($asked->{reading} + $asked->{writing}, 0, 'no request is left');
-    is($asked->{accepts}, $asked->{handled}, 'all accepted are handled');
-
-    my $r = basic();
-    my ($path, %all) = poll_request('/sub?channel=count', wait => 20,
-                                    since => 'latest');
-    for (1 .. 5) {
-        $p[0]->again($path, %all, method => 'GET');
-        waiting('count', 1);
-        publish('count', 'y');
-        $p[0]->wait_end;
-    }
-
-    # all other requests have a connection of their own
-
-    my $s = basic();
-    is(($s->{requests} - $r->{requests}) - ($s->{accepts} - $r->{accepts}), 5,
-       'a poll is one request');
-
-    $_->close for @p;
-    ok(wait_for(sub { basic()->{active} == $before->{active} }),
-       'all connections are gone');
-}
-
-# limits for what is kept alive
-
-{
-    my $n2 = nginx(conf => <<'E2');
-        keepalive_requests 10;
+    $n = nginx(workers => 2, conf => <<'E2');
+        push_zone push 4m;
+        push_backlog 0;
         server {
             listen 127.0.0.1:%%PORT%%;
-            keepalive_timeout 1s;
-            location = /pub { push_publish $arg_channel; }
+            location = /pub { push_history 2; push_publish $arg_channel;
+                              add_header X-Worker $pid; }
             location = /sub { push_subscribe $arg_channel; }
-            location = /not { keepalive_timeout 0;
-                              push_subscribe $arg_channel; }
+            location = /status { push_status; }
         }
 E2
 
-    my $one = sub {
-        my ($p, $path) = @_;
-        my ($c, %all) = poll_request("$path?channel=a", wait => 20);
+    my $id = publish('a', 0);
+    my $p = start_poll($n, '/sub?channel=a', since => $id, wait => 20);
 
-        $p = $p ? $p->again($c, %all, method => 'GET')
-                : start_poll($n2, "$path?channel=a", wait => 20);
-        wait_for(sub { $n2->get('/pub?channel=a')->status == 200
-            && $n2->get('/pub?channel=a')->json->{subscribers} == 1 });
-        $n2->publish('/pub?channel=a', 'x');
-        $p->wait_end;
-        return $p;
-    };
+    waiting('a', 1);
 
-    my $p;
-    my $count = 0;
+    my ($holder) = map { $_->{pid} } grep { $_->{subscribers} }
+                   @{ $n->get('/status')->json->{zones}[0]{workers} };
 
-    while ($count < 20 && (!$p || ($p->header('connection') // '')
-                                  ne 'close'))
-    {
-        $p = $one->($p, '/sub');
-        $count++;
+    # a publisher whose connection is with the other one
+
+    my $keep;
+
+    for (1 .. 200) {
+        $keep = Push::HTTP->new($n->port);
+        last if $keep->request(GET => '/pub?channel=a')->header('x-worker')
+                != $holder;
     }
 
-    is($count, 10, 'keepalive_requests');
-    ok($p->wait_closed, 'and it closes');
+    kill STOP => $holder;
+    my @ids = map { $keep->request(POST => '/pub?channel=a', body => $_)
+                    ->json->{id} } 1 .. 8;
+    kill CONT => $holder;
 
-    $p = $one->(undef, '/sub');
-    is($p->header('connection'), 'keep-alive', 'kept alive');
-    ok($p->wait_closed(10), 'keepalive_timeout');
-
-    $p = $one->(undef, '/not');
-    is($p->header('connection'), 'close', 'keepalive_timeout 0');
-    ok($p->wait_closed(10), 'closes');
+    ok($p->wait_end, 'overtaken: answered');
+    is_deeply($p->json->{gap}, { channel => 'a', requested => $id,
+              oldest => $ids[6], reason => 'overrun', id => $ids[5] },
+              'by a gap');
+    is_deeply($p->json->{messages}, [], 'alone');
+    is($p->json->{next}, $ids[5], 'and the position behind it');
+    is_deeply(data_of(page($n, '/sub?channel=a', since => $ids[5])), [ 7, 8 ],
+              'then the rest');
 }
 
 
-# requests that come before the answer of the one before
+# a worker that ends answers all, each at its own moment
 
-for_workers(1, 2, sub {
+for my $how (qw(reload QUIT TERM)) {
+    start(workers => 2);
+
+    for my $port (1 .. 6) {
+        $n->port($port);
+    }
+
+    my $id = publish('drain', 0);
+    my @ways = map { my $way = $_; map { $way } 1 .. ($way->is_http2 ? 2 : 20) }
+               all_ways($n);
+    my @p = map { start_poll($_, '/sub?channel=drain', since => $id,
+                             wait => 20) } @ways;
+    ok(waiting('drain', scalar @p), "$how: all wait");
+
+    my $from = EV::time;
+
+    $how eq 'reload' ? $n->reload : $n->signal($how);
+    ok(wait_for(sub { !grep { !$_->ended } @p }, 15, 'answers'),
+       "$how: all are answered")
+        or diag(join ' ', map { $_->closed // '-' } @p);
+
+    is(scalar(grep { ($_->status // 0) != 200 } @p), 0, "$how: by 200");
+    is(scalar(grep { my $d = $_->json // {}; ($d->{next} // '') ne $id
+                     || @{ $d->{messages} } || $d->{ended} || $d->{gap} }
+              @p), 0, "$how: an empty list, and the same position");
+
+    if ($how eq 'reload') {
+        my @at = sort { $a <=> $b } map { $_->{ended_at} - $from }
+                 grep { $_->{ended_at} } @p;
+
+        cmp_ok($at[-1] - $at[0], '>', 0.5, 'over the window');
+        ok($n->wait_old_workers(10), 'the old workers go');
+
+        my $next = publish('drain', 1);
+        my $r = page($n, '/sub?channel=drain', since => $id, wait => 20);
+        is_deeply(ids_of($r), [$next], 'on with a new one');
+        is($n->get('/status')->json->{subscribers}{total}, 0,
+           'nobody is counted');
+    }
+
+    finish_servers();
+}
+
+
+# whatever becomes of their workers, who goes on polling has each message once
+
+for_workers(1, 2, 4, sub {
     start(workers => $_[0]);
 
-    my $request = sub {
-        my ($channel, $more) = @_;
-        return "GET /sub?channel=$channel HTTP/1.1\r\nHost: l\r\n"
-               . "Accept: application/json\r\nPrefer: wait=20\r\n"
-               . ($more // '') . "\r\n";
-    };
+    my $first = publish('loop', 'first');
+    my %ids;
+    my $sent = 0;
+    my $stop = 0;
+    my @again;
 
-    for my $case ([ 'plain', 1 ], [ 'kept', 2 ], [ 'TLS', 3, 1 ]) {
-        my ($what, $port, $tls) = @$case;
-        my @opt = (port => $n->port($port), tls => $tls);
+    my $writer = Push::Writer->new($n, next => sub {
+        my $body = shift @again;
 
-        # in one packet, later, in pieces, large
-
-        for my $how ('with it', 'after it', 'in pieces', 'large',
-                     'half of it')
-        {
-            my $c = "$what-$how" =~ s/\W+/_/gr;
-            my $big = 'X-A: ' . 'x' x 3000 . "\r\n";
-            my $second = $request->("${c}2", $how eq 'large' ? $big : '');
-            my $third = "GET /who HTTP/1.1\r\nHost: l\r\n\r\n";
-            my $first = $request->("${c}1");
-
-            my $p = Push::HTTP::Response->new($n->port($port), $c,
-                tls => $tls, request => $first . ($how eq 'with it'
-                                                  ? $second . $third : ''));
-            ok(waiting("${c}1", 1), "$what, $how: the first waits");
-
-            if ($how eq 'after it' || $how eq 'large') {
-                $p->send($second . $third);
-
-            } elsif ($how eq 'half of it') {
-                $p->send(substr $second, 0, 20, '');
-
-            } elsif ($how eq 'in pieces') {
-                for (split /(?<=\G.{30})/s, $second) {
-                    $p->send($_);
-                    $n->get('/who');
-                }
-            }
-
-            is(subscribers("${c}2"), 0, "$what, $how: the second has to wait");
-            publish("${c}1", 'for the first');
-
-            # answers one behind the other are more than Push::Client reads
-
-            my $all = sub { $p->{seen} = ($p->{seen} // '') . $p->{body}
-                            if 0; return $p->{body} . $p->{in} };
-
-            ok($p->wait_end, "$what, $how: the first is answered");
-            is_deeply(data_of(bless $p, 'Push::HTTP::Response'),
-                      ['for the first'], 'with its message');
-
-            my $rest = $p->{in};
-
-            %$p = (%$p, in => $rest, body => '', state => 'head',
-                   headers => {}, method => 'GET');
-            delete @$p{qw(ended ended_at head_at status left)};
-
-            $p->send($second) if $how eq 'half of it';
-            $p->send($third) if $how eq 'half of it' || $how eq 'in pieces';
-
-            ok(waiting("${c}2", 1), "$what, $how: now the second waits");
-            publish("${c}2", 'for the second');
-            ok($p->wait_end, "$what, $how: the second is answered");
-            is_deeply(data_of($p), ['for the second'], 'with its message');
-
-            $rest = $p->{in};
-            %$p = (%$p, in => $rest, body => '', state => 'head',
-                   headers => {});
-            delete @$p{qw(ended ended_at head_at status left)};
-            $p->_parse if length $rest;
-            ok($p->wait_end, "$what, $how: the third is answered");
-            like($p->body, qr/\A127\.0\.0\.1:/, 'as usual');
-            $p->close;
+        unless (defined $body) {
+            return if $stop;
+            return 0.003 if $sent > 200 && $sent % 3 == 0 && rand() < 0.6;
+            $body = ++$sent;
         }
+
+        # a worker that is killed may have published without an answer
+
+        return { path => '/pub?channel=loop', body => $body,
+                 headers => { 'Idempotency-Key' => "k$body" }, done => sub {
+            my ($request, $r) = @_;
+            $r && $r->status =~ /\A20[01]\z/ ? $ids{ $r->json->{id} } = $body
+                                             : push @again, $body;
+        } };
+    });
+
+    my @loops = map { Push::Poll::Loop->new($n, '/sub?channel=loop',
+        since => $first, %$_) }
+        {}, {}, { limit => 1 }, { etag => 1 }, { wait => 1 },
+        { tls => 1, port => $n->port(3) }, { tls => 1, port => $n->port(4) },
+        { port => $n->port(2) };
+
+    run_for(0.5);
+    ok($n->reload, 'reload');
+    run_for(0.5);
+    ok($n->kill_worker(($n->workers)[0]), 'kill -9');
+    ok($n->wait_workers, 'another worker');
+    run_for(0.5);
+
+    $stop = 1;
+    ok(wait_for(sub { $writer->idle && !@again }), 'the publisher is done');
+    publish('loop', 'last');
+
+    ok(wait_for(sub { !grep { !@{ $_->got } || $_->got->[-1]{data} ne 'last' }
+                      @loops }), 'all come to the end');
+
+    my @order = ((map { $ids{$_} } sort keys %ids), 'last');
+
+    for my $loop (@loops) {
+        is(join(' ', map { $_->{data} } @{ $loop->got }), "@order",
+           'each once, in order');
+        is_deeply([ map { $_->{what} } @{ $loop->{told} } ], [],
+                  'and nothing else');
     }
 
-    # who has sent more and goes away is gone all the same
+    note(@order . ' messages, polls: ' . join ' ', map { $_->polls } @loops);
+    cmp_ok($loops[0]->polls, '>', $loops[0]->connects,
+           'several polls on a connection');
 
-    for my $case ([ 'plain', 1 ], [ 'kept', 2 ], [ 'TLS', 3, 1 ],
-                  [ 'TLS, kept', 4, 1 ])
-    {
-        my ($what, $port, $tls) = @$case;
-        my $c = "gone$port";
-
-        for my $how (qw(close reset)) {
-            my $p = Push::HTTP::Response->new($n->port($port), $c,
-                tls => $tls, request => $request->($c));
-            waiting($c, 1);
-            $p->send($request->($c));
-            run_for(0.05);
-            $p->$how;
-            ok(waiting($c, 0), "$what: $how after an early request");
-        }
-    }
+    $_->stop for @loops;
+    ok($n->wait_old_workers, 'old workers go');
+    ok(wait_for(sub { $n->get('/status')->json->{subscribers}{total} == 0 }),
+       'nobody is left');
 });
+
+
+# when there is no room
+
+subtest 'overload' => sub {
+    $n = nginx(workers => 1, allow => [qr/worker_connections are not enough/],
+               events => 'worker_connections 64;', conf => <<'E2');
+        push_retry 2s 3s;
+        server {
+            listen 127.0.0.1:%%PORT%%;
+            location = /pub { push_publish $arg_channel; }
+            location = /sub { push_subscribe $arg_channel; }
+        }
+E2
+
+    my @p;
+
+    for (1 .. 70) {
+        my $p = start_poll($n, '/sub?channel=a', wait => 20);
+        wait_for(sub { $p->ended || $p->closed || subscribers('a') == @p + 1 });
+        last if $p->ended || $p->closed;
+        push @p, $p;
+    }
+
+    cmp_ok(scalar @p, '>', 40, 'many wait');
+    cmp_ok(scalar @p, '<', 61, 'not all that there are connections for');
+
+    # one whose request has not come yet is closed by NGINX itself
+
+    my $r;
+
+    wait_for(sub {
+        $r = page($n, '/sub?channel=a', wait => 20);
+        return $r->status;
+    });
+
+    is($r->status, 503, 'then they are refused');
+    is($r->header('content-type'), 'application/problem+json', 'a problem');
+    is($r->json->{type}, 'urn:ngx-push:problem:unavailable', 'slug');
+    like($r->header('retry-after'), qr/\A[23]\z/, 'Retry-After');
+
+    is(publish('a', 'x') =~ /\A[\w.]{8}-/, 1, 'publishers get in');
+    ok(wait_for(sub { !grep { !$_->ended } @p }), 'who waits is served');
+};
+
+subtest 'a zone that can hold no more' => sub {
+    $n = nginx(workers => 1, allow => [qr/is full/], conf => <<'E2');
+        push_zone push 128k;
+        server {
+            listen 127.0.0.1:%%PORT%%;
+            location = /pub { push_publish $arg_channel; }
+            location = /sub { push_subscribe $arg_channel; }
+            location = /status { push_status; }
+        }
+E2
+
+    my @p;
+    my $name = 'c' x 100;
+
+    # a channel for each, until one is refused
+
+    for my $i (1 .. 40) {
+        push @p, map { start_poll($n, "/sub?channel=$name-$i-$_", wait => 20) }
+                 1 .. 50;
+
+        wait_for(sub {
+            @p == $n->get('/status')->json->{subscribers}{total}
+                  + grep { $_->ended } @p;
+        });
+
+        last if grep { $_->ended } @p;
+    }
+
+    my ($refused) = grep { $_->ended } @p;
+
+    is($refused && $refused->status, 503, 'refused');
+    like($refused->header('retry-after'), qr/\A[1-5]\z/, 'Retry-After');
+    $_->close for @p;
+};
 
 done_testing;

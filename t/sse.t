@@ -227,7 +227,8 @@ for_ways($n, sub {
         is($c->events->[0]{event}, 'push.subscribed', 'after push.subscribed');
     }
 
-    is(scalar(() = $c[0]{all} =~ /2\.50/g), 1, 'JSON as it was written');
+    is(scalar(() = $c[0]{all} =~ /\[1,2\.50,null\]/g), 1,
+       'JSON as it was written');
 
     $raw->wait_messages(7);
     is($raw->data->[1], '{"a":[1,2.50,null]}', 'raw if it is asked for');

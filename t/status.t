@@ -5,7 +5,10 @@
 use strict;
 use warnings;
 
+use Push::NDJSON;
+use Push::Poll;
 use Push::Test;
+use Push::WebSocket;
 
 my $conf = <<'E2';
     push_zone one 4m;
@@ -40,7 +43,7 @@ sub total {
     return $sum;
 }
 
-# nothing but SSE is in this test; other transports have a place of their own
+# of SSE alone; the other transports have a subtest of their own
 
 sub by_transport {
     my ($sse) = @_;
@@ -189,6 +192,48 @@ for_workers(1, 4, sub {
     is_deeply([ sort { $a <=> $b }
                 map { $_->{pid} } @{ status($n, 0)->{workers} } ],
               [ $n->workers ], 'so is its pid');
+});
+
+# each subscriber is counted as what it is, until it has gone
+
+for_workers(1, 4, sub {
+    my ($workers) = @_;
+    my $n = nginx(conf => $conf, workers => $workers);
+    my %count = (sse => 5, websocket => 4, ndjson => 3, poll => 2, total => 14);
+
+    my %c = (
+        sse => [ map { $n->sse('/sub?channel=a,b') } 1 .. 5 ],
+        websocket => [ map { ws($n, '/sub?channel=a,b') } 1 .. 4 ],
+        ndjson => [ map { ndjson($n, '/sub?channel=a,b') } 1 .. 3 ],
+        poll => [ map { start_poll($n, '/sub?channel=a,b', wait => 20) }
+                  1 .. 2 ],
+    );
+
+    ok(wait_for(sub { status($n, 0)->{subscribers}{total} == 14 }), 'all');
+    is_deeply(status($n, 0)->{subscribers}, \%count, 'of a zone');
+    is_deeply(status($n)->{subscribers}, \%count, 'of all');
+    is(status($n, 0)->{counters}{joined}, 28, 'each has two channels');
+
+    my %sum;
+
+    for my $worker (@{ status($n, 0)->{workers} }) {
+        $sum{$_} += $worker->{transports}{$_} for keys %{ $worker->{transports} };
+        $sum{total} += $worker->{subscribers};
+    }
+
+    is_deeply(\%sum, \%count, 'the workers hold them');
+
+    for my $name (qw(poll ndjson websocket sse)) {
+        $_->close for @{ $c{$name} };
+        $count{total} -= $count{$name};
+        $count{$name} = 0;
+
+        ok(wait_for(sub { status($n, 0)->{subscribers}{total}
+                          == $count{total} }), "$name: gone");
+        is_deeply(status($n, 0)->{subscribers}, \%count, "$name: not others");
+    }
+
+    is(status($n, 0)->{bytes}{listeners}, 0, 'and nothing is left of them');
 });
 
 subtest 'requests' => sub {

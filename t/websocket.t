@@ -728,6 +728,34 @@ E
 };
 
 
+# a message that is larger than history and backlog: who listens gets it
+
+part 'larger than the backlog' => sub {
+    $n = ways_nginx(http => $http, workers => 2, locations => <<'E');
+    push_max_message_size 4m;
+    push_backlog 64k;
+    push_history off;
+    location = /pub { push_publish $arg_channel; }
+    location = /echo { push_client_publish on; push_subscribe $arg_channel; }
+E
+
+    for_ways($n, sub {
+        my ($way, $channel) = @_;
+        my @c = map { ws($way, "/echo?channel=$channel") } 1 .. 2;
+        $_->wait_open for @c;
+
+        for my $i (1 .. 3) {
+            my $body = $i x 900_000;
+
+            $i == 2 ? $c[0]->text($body) : publish($channel, $body);
+            $_->wait_messages($i) for @c;
+            is(scalar(grep { $_->count == $i && $_->data->[-1] eq $body } @c),
+               2, "message $i");
+        }
+    }, @upgraded);
+};
+
+
 # one that hears itself and does not read is not listened to; when it reads, it
 # gets all of it
 

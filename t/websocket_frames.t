@@ -9,6 +9,7 @@ use warnings;
 
 use Digest::MD5 qw(md5_hex);
 use EV;
+use POSIX ();
 
 use Push::Test;
 use Push::WebSocket;
@@ -540,6 +541,7 @@ sub group_9 {
         }
 
         my $data = $byte x (4 << 20);
+        my $before = computed();
         $i = 0;
 
         for my $size (64, 256, map { $_ * 1024 } 1, 4, 16, 64, 256, 1024, 4096)
@@ -549,6 +551,10 @@ sub group_9 {
                 $_[0]->send($_[0]->message($opcode, $data, fragment => $size));
             });
         }
+
+        # a message is not copied again for each of its frames
+        cmp_ok(computed() - $before, '<', 5, 'Cases 9.' . (3 + $odd)
+               . ': seconds');
 
         $data = $byte x (1 << 20);
         $i = 0;
@@ -579,10 +585,120 @@ sub group_9 {
 }
 
 
+# seconds that workers have computed
+
+sub computed {
+    my $sum = 0;
+
+    for my $pid ($n->workers) {
+        my $stat = Push::Nginx::_slurp("/proc/$pid/stat") // next;
+        my ($user, $system) = $stat =~ /\) (?:\S+ ){11}(\d+) (\d+)/;
+        $sum += ($user + $system) / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+    }
+
+    return $sum;
+}
+
+
 sub group_10 {
     echo_of('10.1.1', 'in frames of 1,300', text => '*' x 65_536, sub {
         $_[0]->text('*' x 65_536, fragment => 1300);
     });
+}
+
+
+# what the suite does not look at: masks, lengths, codes, sequences at random
+
+sub group_more {
+    my $hello = 'Hello, world!';
+
+    for (
+        [ 'not masked', [ TEXT, $hello, mask => 0 ] ],
+        [ 'a ping that is not masked', [ PING, '', mask => 0 ] ],
+        [ 'a close frame that is not masked', [ CLOSE, '', mask => 0 ] ],
+        [ '5 in two bytes', [ TEXT, 'hello', form => 2 ] ],
+        [ '125 in two bytes', [ TEXT, 'x' x 125, form => 2 ] ],
+        [ '126 in eight bytes', [ TEXT, 'x' x 126, form => 8 ] ],
+        [ '65,535 in eight bytes', [ TEXT, 'x' x 65_535, form => 8 ] ],
+        [ 'the highest bit', [ TEXT, '', form => 8, len => 1 << 63 ] ],
+        [ 'a ping of two bytes of length', [ PING, 'x', form => 2 ] ],
+    ) {
+        my ($what, $frame) = @$_;
+
+        case_of('lengths and masks', $what, code => 1002,
+                sub { $_[0]->put(@$frame) });
+    }
+
+    for my $mask ("\0\0\0\0", "\xff\xff\xff\xff", "\x01\x80\x7f\xfe") {
+        echo_of('mask', unpack('H*', $mask), text => $hello x 9,
+                sub { $_[0]->put(TEXT, $hello x 9, mask => $mask) });
+    }
+
+    # messages of random kinds, frames and pieces, with pings in between
+
+    for my $round (1 .. 5) {
+        my (@messages, @pongs, $bytes);
+
+        for my $i (1 .. 20) {
+            my ($type, $opcode) = rand() < 0.5 ? ('text', TEXT)
+                                               : ('binary', BINARY);
+            my $data = $type eq 'text' ? $german x rand 30
+                : join '', map { chr rand 256 } 0 .. rand 2000;
+            my $size = 1 + int rand(rand() < 0.5 ? 3 : 1000);
+
+            push @messages, [ $type, $data ];
+
+            for (my $at = 0; ; $at += $size) {
+                my $last = $at + $size >= length $data;
+
+                $bytes .= Push::WebSocket->frame($at ? CONTINUATION : $opcode,
+                            substr($data, $at, $size), fin => $last);
+                last if $last;
+                next if rand() < 0.9;
+
+                push @pongs, "$i $at";
+                $bytes .= Push::WebSocket->frame(PING, $pongs[-1]);
+            }
+        }
+
+        my $c = connect_to('/echo');
+        my $at = 0;
+
+        while ($at < length $bytes) {
+            my $size = 1 + int rand(rand() < 0.5 ? 10 : 5000);
+            $c->send(substr $bytes, $at, $size);
+            $at += $size;
+        }
+
+        $c->wait_messages(20);
+        $c->wait_pongs(scalar @pongs);
+        is_deeply([ [ map { [ @$_{qw(text data)} ] } @{ $c->messages } ],
+                    $c->pongs, $c->bad ],
+                  [ [ map { [ $_->[0] eq 'text' ? 1 : 0, $_->[1] ] } @messages ],
+                    \@pongs, undef ], "random messages, round $round");
+        $c->close;
+    }
+
+    # random bytes: it goes on waiting for more, or ends as is allowed
+
+    my @c = map { connect_to('/echo') } 1 .. 60;
+    my @odd;
+
+    for my $c (@c) {
+        $c->send(join '', map { chr rand 256 } 0 .. rand 200);
+        $c->send($c->frame(TEXT, $hello));
+        $c->send("\0" x 70_000) if rand() < 0.5;
+    }
+
+    settle();
+
+    for my $c (@c) {
+        push @odd, ($c->code // 'none') . ' ' . ($c->bad // '')
+            if $c->bad || $c->ended && $c->code !~ /\A(?:100[0279]|1005)\z/;
+        $c->close;
+    }
+
+    is_deeply(\@odd, [], 'random bytes');
 }
 
 
@@ -605,8 +721,9 @@ for_workers(1, 2, sub {
     $n = ways_nginx(locations => $locations, workers => $_[0],
                     http => 'push_zone push 128m;');
 
+    seed();
     groups_of($n, \&group_1, \&group_2, \&group_3, \&group_4, \&group_5,
-              \&group_6, \&group_7, \&group_10);
+              \&group_6, \&group_7, \&group_10, \&group_more);
 });
 
 for_workers(2, sub {

@@ -183,6 +183,10 @@ ngx_push_header_has_etag(ngx_str_t *v, ngx_str_t *tag)
     u_char      *p, *end, *last;
     ngx_uint_t   quoted;
 
+    if (v->len == 0) {
+        return 0;
+    }
+
     last = v->data + v->len;
 
     for (p = v->data; p < last; p = end + 1) {

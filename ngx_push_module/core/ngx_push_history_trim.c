@@ -220,7 +220,11 @@ ngx_push_history_clean(ngx_push_shared_t *sh, ngx_push_channel_t *ch)
     for (j = i; j < ch->log.n; j++) {
         m = ngx_push_log_at(sh, &ch->log, j);
 
-        if (m->seq > passed && ch->loose_size <= ch->backlog) {
+        /* the newest one has its chance, however large it is */
+
+        if (m->seq > passed
+            && (ch->loose_size <= ch->backlog || m->seq == ch->last))
+        {
             break;
         }
 

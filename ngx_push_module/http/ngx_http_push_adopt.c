@@ -151,7 +151,7 @@ ngx_http_push_adopt_client(ngx_http_push_client_t *client)
         ngx_post_event(client->connection->read, &ngx_posted_events);
     }
 
-    ngx_http_push_resume(client);
+    (void) ngx_http_push_resume(client);
 
     return NGX_OK;
 }

@@ -369,7 +369,7 @@ ngx_http_push_client_writable(ngx_http_push_client_t *client)
         client->blocked = 0;
         ngx_http_push_client_schedule(client);
         ngx_http_push_client_listen(client);
-        ngx_http_push_resume(client);
+        (void) ngx_http_push_resume(client);
     }
 }
 

@@ -133,6 +133,7 @@ struct ngx_http_push_client_s {
     unsigned                        upgraded:1;
     unsigned                        active:1;
     unsigned                        adopting:1;
+    unsigned                        joining:1;
     unsigned                        blocked:1;
     unsigned                        ending:1;
     unsigned                        handshake:1; /* of the end: see below */
@@ -264,9 +265,9 @@ ngx_int_t ngx_http_push_join_one(ngx_http_push_client_t *client,
     ngx_str_t *channel, ngx_push_start_t *start,
     ngx_http_push_subscription_t **s);
 
-/* from now on it gets what it lacks */
+/* from now on it gets what it lacks; NGX_OK, or NGX_DONE: the client is gone */
 
-void ngx_http_push_resume(ngx_http_push_client_t *client);
+ngx_int_t ngx_http_push_resume(ngx_http_push_client_t *client);
 
 /* leaves the channel, and forgets about it */
 

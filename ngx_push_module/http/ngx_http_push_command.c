@@ -199,8 +199,10 @@ ngx_http_push_command_join(ngx_http_push_reply_t *reply, ngx_pool_t *pool)
     }
 
     if (rc != NGX_OK) {
-        return ngx_http_push_reply_error(reply, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                         "not available now, try again later");
+        rc = ngx_http_push_reply_error(reply, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                       "not available now, try again later");
+
+        return (rc == NGX_OK) ? ngx_http_push_resume(reply->client) : rc;
     }
 
     return ngx_http_push_command_joined(reply, s, &q);
@@ -226,11 +228,7 @@ ngx_http_push_command_joined(ngx_http_push_reply_t *reply,
         rc = reply->client->transport->gap(s, &gap);
     }
 
-    if (rc == NGX_OK) {
-        ngx_http_push_resume(reply->client);
-    }
-
-    return rc;
+    return (rc == NGX_OK) ? ngx_http_push_resume(reply->client) : rc;
 }
 
 

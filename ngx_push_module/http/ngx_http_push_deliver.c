@@ -61,7 +61,7 @@ ngx_http_push_deliver_messages(ngx_http_push_subscription_t *s,
     }
 
     if (client->channels > 1 && kind != NGX_HTTP_PUSH_KIND_FRAME) {
-        d = ngx_http_push_splice(s, b, i, kind);
+        d = ngx_http_push_splice(s, b, i, kind, NULL);
         start = d ? d->start : NULL;
 
     } else {

@@ -36,9 +36,16 @@ ngx_http_push_incident(ngx_http_push_subscription_t *s, ngx_uint_t what)
 
     default: /* NGX_PUSH_LOST */
 
-        /* to one that is about to leave, this is no news */
+        if (s->client->joining) {
 
-        if (s->client->active) {
+            /* it is told when it is resumed */
+
+            s->base.away = 1;
+
+        } else if (s->client->active) {
+
+            /* else it is about to leave, and this is no news */
+
             s->client->transport->reconnect(s->client);
         }
 

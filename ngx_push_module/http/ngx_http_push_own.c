@@ -182,7 +182,12 @@ ngx_http_push_own_read(ngx_event_t *rev)
     /* the time for a graceful shutdown is over */
 
     if (!client->ending) {
+
+        /* what the client still sends is read as ever */
+
+        c->close = 0;
         c->error = 0;
+
         client->transport->reconnect(client);
 
     } else {

@@ -82,7 +82,8 @@ ngx_http_push_poll_messages(ngx_http_push_subscription_t *s,
     }
 
     if (s->client->channels > 1) {
-        d = ngx_http_push_splice(s, b, i, NGX_HTTP_PUSH_KIND_NDJSON);
+        d = ngx_http_push_splice(s, b, i, NGX_HTTP_PUSH_KIND_NDJSON,
+                                 poll->page ? poll->page->request : NULL);
         start = d ? d->start : NULL;
 
     } else {
@@ -204,13 +205,20 @@ static ngx_int_t
 ngx_http_push_poll_gap(ngx_http_push_subscription_t *s,
     ngx_http_push_gap_t *gap)
 {
+    ngx_push_id_t          cursor;
     ngx_http_push_page_t  *page;
 
     page = ngx_http_push_poll_page(s->client);
 
-    if (page == NULL
-        || (page->gap.len == 0
-            && ngx_http_push_poll_put_gap(page, gap) != NGX_OK))
+    if (page && page->gap.len
+        && ngx_push_id_parse(&gap->requested, &cursor) == NGX_OK)
+    {
+        /* that of another one is told first: the next poll finds this again */
+
+        s->base.cursor = cursor.seq;
+
+    } else if (page == NULL
+               || ngx_http_push_poll_put_gap(page, gap) != NGX_OK)
     {
         ngx_http_push_client_close(s->client);
         return NGX_DONE;

@@ -42,7 +42,6 @@ typedef struct {
     uint64_t                  first;         /* of the messages, 0: none */
     ngx_uint_t                count;
     ngx_uint_t                pending;       /* channels to hear from */
-    ngx_uint_t                told;          /* channels, of their gaps */
 } ngx_http_push_page_t;
 
 

@@ -107,7 +107,8 @@ ngx_http_push_poll_next(ngx_http_push_client_t *client, ngx_str_t *etag)
         p = ngx_push_id_format(p, &id);
 
     } else {
-        p = ngx_http_push_position(p, client, page->request, page->told);
+        p = ngx_http_push_position(p, client, page->request,
+                                   page->request ? page->request->told : 0);
     }
 
     *p++ = '"';

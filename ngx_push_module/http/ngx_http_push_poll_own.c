@@ -100,6 +100,7 @@ ngx_http_push_head_capture(ngx_http_request_t *r, ngx_str_t *text)
 {
     ngx_int_t              rc;
     ngx_str_t              cache = ngx_string("no-store");
+    ngx_table_elt_t        h;
     ngx_connection_t      *c;
     ngx_send_chain_pt      send_chain;
 
@@ -115,6 +116,14 @@ ngx_http_push_head_capture(ngx_http_request_t *r, ngx_str_t *text)
     r->headers_out.content_type_lowcase = NULL;
     r->headers_out.content_length_n = 0;
 
+    /* the body goes past the filters: what has an encoding they let be */
+
+    ngx_memzero(&h, sizeof(ngx_table_elt_t));
+    ngx_str_set(&h.key, "Content-Encoding");
+    ngx_str_set(&h.value, "identity");
+
+    r->headers_out.content_encoding = &h;
+
     c = r->connection;
 
     ngx_http_push_head_len = 0;
@@ -125,6 +134,7 @@ ngx_http_push_head_capture(ngx_http_request_t *r, ngx_str_t *text)
     rc = ngx_http_send_header(r);
 
     c->send_chain = send_chain;
+    r->headers_out.content_encoding = NULL;
 
     if (r->out) {
         (void) ngx_http_push_head_take(c, r->out, 0);
@@ -181,7 +191,8 @@ ngx_http_push_head_strip(ngx_str_t *text)
 
         if (end - p <= 2
             || ngx_strncasecmp(p, (u_char *) "Date:", 5) == 0
-            || ngx_strncasecmp(p, (u_char *) "Content-Length:", 15) == 0)
+            || ngx_strncasecmp(p, (u_char *) "Content-Length:", 15) == 0
+            || ngx_strncasecmp(p, (u_char *) "Transfer-Encoding:", 18) == 0)
         {
             continue;
         }

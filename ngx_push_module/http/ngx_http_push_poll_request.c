@@ -342,7 +342,7 @@ ngx_http_push_poll_begin(ngx_http_request_t *r,
         }
     }
 
-    page->told = ngx_min(i + 1, n);
+    page->request->told = ngx_min(i + 1, n);
 
     if (poll->backward) {
 
@@ -359,7 +359,7 @@ ngx_http_push_poll_begin(ngx_http_request_t *r,
     poll->matching = (i == n && ngx_http_push_poll_is_same(r, client));
 
     ngx_http_push_poll_ask(client);
-    ngx_http_push_resume(client);
+    (void) ngx_http_push_resume(client);
 
     return NGX_DONE;
 }
@@ -378,7 +378,7 @@ ngx_http_push_poll_ask(ngx_http_push_client_t *client)
 
     for (s = ngx_http_push_first(client), i = 0; s; s = s->next, i++) {
 
-        if (i >= page->told
+        if (i >= page->request->told
             && page->request->starts[i].found != NGX_PUSH_COMPLETE)
         {
             s->base.away = 0;

@@ -52,12 +52,13 @@ ngx_http_push_rendering_t *ngx_http_push_render_batch(
 
 /*
  * The same from message i on for one client of several channels, with its
- * position after each; good until the next call.  NULL: no memory.
+ * position after each; good until the next call.  "q" is its request if it
+ * has channels whose gaps were not told, else NULL.  NULL: no memory.
  */
 
 ngx_http_push_rendering_t *ngx_http_push_splice(
     ngx_http_push_subscription_t *s, ngx_push_batch_t *b, ngx_uint_t i,
-    ngx_uint_t kind);
+    ngx_uint_t kind, ngx_http_push_request_t *q);
 
 /* makes room in "buf"; what was there is lost.  NGX_OK or NGX_ERROR */
 

@@ -45,7 +45,7 @@ static ngx_http_push_rendering_t  ngx_http_push_spliced;
 
 ngx_http_push_rendering_t *
 ngx_http_push_splice(ngx_http_push_subscription_t *s, ngx_push_batch_t *b,
-    ngx_uint_t i, ngx_uint_t kind)
+    ngx_uint_t i, ngx_uint_t kind, ngx_http_push_request_t *q)
 {
     size_t                      position, room;
     u_char                     *p, *from, *last;
@@ -91,7 +91,7 @@ ngx_http_push_splice(ngx_http_push_subscription_t *s, ngx_push_batch_t *b,
         s->base.cursor = b->messages[i]->seq;
 
         sp.position.len = ngx_http_push_position(sp.position.data, s->client,
-                                                 NULL, 0)
+                                                 q, q ? q->told : 0)
                           - sp.position.data;
 
         sp.piece.data = from;

@@ -77,6 +77,7 @@ typedef struct {
     ngx_push_start_t  *starts;               /* one for each */
     ngx_str_t          requested;            /* the position, as sent */
     ngx_uint_t         format;
+    ngx_uint_t         told;                 /* channels, of their gaps */
     unsigned           greet:1;              /* "subscribed" comes first */
     unsigned           malformed:1;
 } ngx_http_push_request_t;

@@ -83,7 +83,11 @@ ngx_http_push_join_one(ngx_http_push_client_t *client, ngx_str_t *channel,
 
     s->base.deliver = ngx_http_push_deliver;
 
+    client->joining = 1;
+
     rc = ngx_push_hub_join(hub, &s->base, channel, start);
+
+    client->joining = 0;
 
     if (rc != NGX_OK) {
 
@@ -174,7 +178,7 @@ ngx_http_push_drop(ngx_http_push_subscription_t *s)
 }
 
 
-void
+ngx_int_t
 ngx_http_push_resume(ngx_http_push_client_t *client)
 {
     ngx_http_push_subscription_t  *s, *next;
@@ -187,9 +191,11 @@ ngx_http_push_resume(ngx_http_push_client_t *client)
         }
 
         if (ngx_push_hub_resume(&s->base) == NGX_DONE) {
-            return;
+            return NGX_DONE;
         }
     }
+
+    return NGX_OK;
 }
 
 

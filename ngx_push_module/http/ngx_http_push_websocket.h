@@ -72,6 +72,10 @@ ngx_http_push_input_t *ngx_http_push_websocket_input(
 void ngx_http_push_websocket_readable(ngx_http_push_client_t *client);
 void ngx_http_push_websocket_release(ngx_http_push_client_t *client);
 
+/* the bytes of a message, at most */
+
+size_t ngx_http_push_input_limit(ngx_http_push_client_t *client);
+
 /*
  * A part of a message, and with "end" its last.  NGX_OK, or NGX_DONE: the
  * client is gone or ending.

@@ -20,6 +20,9 @@
 /* room for a command around what it publishes */
 #define NGX_HTTP_PUSH_COMMAND  1024
 
+/* stored blocks of deflate, even in small pieces: one byte in so many */
+#define NGX_HTTP_PUSH_GROWTH   16
+
 
 static void ngx_http_push_input_flow(ngx_http_push_client_t *client);
 static ngx_int_t ngx_http_push_input_bytes(ngx_http_push_client_t *client,
@@ -57,15 +60,17 @@ ngx_http_push_websocket_input(ngx_http_push_client_t *client)
 
     ngx_memzero(in, sizeof(ngx_http_push_input_t));
 
-    in->frames.limit = client->conf->max_message;
-
-    if (client->protocol) {
-        in->frames.limit += NGX_HTTP_PUSH_COMMAND;
-    }
-
     client->state = in;
 
     return in;
+}
+
+
+size_t
+ngx_http_push_input_limit(ngx_http_push_client_t *client)
+{
+    return client->conf->max_message
+           + (client->protocol ? NGX_HTTP_PUSH_COMMAND : 0);
 }
 
 
@@ -215,6 +220,15 @@ ngx_http_push_input_bytes(ngx_http_push_client_t *client, u_char *p,
     /* it may have been made before the extensions were agreed on */
 
     in->frames.deflate = (client->window != 0);
+    in->frames.limit = ngx_http_push_input_limit(client);
+
+    if (in->frames.deflate) {
+
+        /* what cannot be compressed becomes a little larger */
+
+        in->frames.limit += in->frames.limit / NGX_HTTP_PUSH_GROWTH
+                            + NGX_HTTP_PUSH_GROWTH;
+    }
 
     for ( ;; ) {
         rc = ngx_push_websocket_read(&in->frames, &p, last, &piece, &end);

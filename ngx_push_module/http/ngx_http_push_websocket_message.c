@@ -51,6 +51,13 @@ ngx_http_push_input_data(ngx_http_push_client_t *client, ngx_str_t *piece,
                                         "a command is text");
     }
 
+    if (!in->frames.compressed
+        && in->frames.size > ngx_http_push_input_limit(client))
+    {
+        return ngx_http_push_input_fail(client, NGX_HTTP_PUSH_CLOSE_LARGE,
+                                        "message too large");
+    }
+
     if (ngx_http_push_input_keep(in, piece) != NGX_OK) {
         return ngx_http_push_input_fail(client, NGX_HTTP_PUSH_CLOSE_ERROR,
                                         "no memory");
@@ -159,7 +166,7 @@ ngx_http_push_input_inflate(ngx_http_push_client_t *client,
 
     in = client->state;
 
-    rc = ngx_push_inflate(message, in->frames.limit, &plain);
+    rc = ngx_push_inflate(message, ngx_http_push_input_limit(client), &plain);
 
     switch (rc) {
 

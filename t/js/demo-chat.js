@@ -219,8 +219,12 @@ async function rooms() {
     }
 
     await say(ann, 'One more?');
-    await ann.reads('#said', /may not have arrived/, 'not sent, and told so');
+    await ann.reads('#said', /this line was not sent/, 'told so');
     is(await ann.page.inputValue('#line'), 'One more?', 'and not lost');
+    ok(await ann.$(LINE).last().evaluate(e => e.getBoundingClientRect().bottom
+       <= document.getElementById('log').getBoundingClientRect().bottom),
+       'the last line is in sight');
+    await ann.becomes('#people', '');
     await ann.shot('chat-3-sealed');
 }
 

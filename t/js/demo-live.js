@@ -253,6 +253,25 @@ async function ends() {
 }
 
 
+/* the page beside somebody's own /pub and /sub, without clients/ */
+
+async function alone(demo) {
+    const context = await demo.browser.newContext();
+
+    await context.route('**/clients/**', r => r.fulfill({ status: 404 }));
+
+    w = await demo.watch(await context.newPage(), '?channel=alone');
+
+    await w.reads(part('ws', 'why'),
+                  'There is no clients/push.js beside the page.',
+                  'the WebSocket says what it lacks');
+    await w.becomes(part('sse', 'state'), 'Live');
+    await w.page.press('#text', 'Enter');
+    await w.reads(part('sse', 'received'), '1', 'the EventSource goes on');
+    await w.page.close();
+}
+
+
 module.exports = async demo => {
     server = demo.server;
     w = await demo.window('?channel=news');
@@ -265,5 +284,6 @@ module.exports = async demo => {
     await resumes();
     await themes();
     await ends();
-    await demo.end(/status of 409/);
+    await alone(demo);
+    await demo.end(/status of 40[49]/);
 };

@@ -243,6 +243,10 @@ async function commands() {
         is((await push.unsubscribe('x')).channel, 'x', 'unsubscribe');
         is((await push.publish('a', 1)).id, id(50), 'publish to one of its own');
         is(push.position, id(0), 'which does not move the position');
+        await push.subscribe('a');
+        mock.send(0, message(1));
+        await client.untilMessages(1);
+        is(push.position, id(1), 'a message does');
 
         mock.commandsAre([
             { n: 0, subscribe: 'x', since: id(3) },
@@ -250,7 +254,8 @@ async function commands() {
             { n: 0, publish: 'x', data: '' },
             { n: 0, publish: 'x', data: null },
             { n: 0, unsubscribe: 'x' },
-            { n: 0, publish: 'a', data: 1 }
+            { n: 0, publish: 'a', data: 1 },
+            { n: 0, subscribe: 'a' }
         ], 'as they were sent');
 
         /* answers in another order, one of them a refusal */
@@ -296,6 +301,7 @@ async function cut() {
 
         await push.subscribe('live');
         await push.subscribe('empty');
+        await push.subscribe('quiet');
         await push.subscribe('gone');
         await push.unsubscribe('gone');
         mock.send(0, message(101, { channel: 'live' }),
@@ -308,7 +314,7 @@ async function cut() {
         const subscribed = push.subscribe('next', { since: 'earliest' });
         const unsubscribed = push.unsubscribe('a');
 
-        await until(() => mock.commands.length === 7, 'the commands');
+        await until(() => mock.commands.length === 8, 'the commands');
         mock.commands.length = 0;
         mock.answering = true;
         mock.sockets[0].close(1012, 'retry=10');
@@ -324,6 +330,7 @@ async function cut() {
         mock.commandsAre([
             { n: 1, subscribe: 'live', since: id(101) },
             { n: 1, subscribe: 'empty' },
+            { n: 1, subscribe: 'quiet', since: id(100) },
             { n: 1, subscribe: 'next', since: 'earliest' },
             { n: 1, unsubscribe: 'a' },
             { n: 1, publish: 'live', data: 2 }
@@ -376,12 +383,14 @@ async function silence() {
         is(client.states, ['connecting', 'open'], 'pings keep it alive');
 
         mock.answering = false;
+        mock.sockets[0].pause();
         await client.untilState('waiting');
         is(client.details.at(-1).error.message, 'silence', 'or not');
 
         /* whatever the old connection still has to say */
 
         mock.send(0, message(2, { data: 'late' }));
+        mock.sockets[0].resume();
         mock.answering = true;
         await client.untilState('open', 2);
         mock.send(1, message(1), message(2));
@@ -400,7 +409,11 @@ main(async () => {
         await body();
     }
 
-    const nobody = new Client(subscribe, 'http://127.0.0.1:1/',
+    const gone = await new Mock().start();
+
+    gone.server.close();
+
+    const nobody = new Client(subscribe, gone.url,
                               { transport: 'push.json', WebSocket });
 
     const never = nobody.push.publish('a', 1).catch(e => e.message);

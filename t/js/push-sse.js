@@ -137,7 +137,7 @@ async function once() {
 
     await against([welcome(0) + again.repeat(2),
                    [welcome(0) + again + message(8)
-                    + message(9, { id: 'other--z-00000000000001' }), null]],
+                    + message(9, { id: 'AA-_-_-z-00000000000001' }), null]],
                   {}, async client => {
         await client.untilMessages(9);
         is(data(client), numbers(9).map(n => `m${n}`),
@@ -214,7 +214,11 @@ async function statuses() {
         is(client.states, ['connecting', 'waiting'], 'another 200');
     });
 
-    const nobody = new Client(subscribe, 'http://127.0.0.1:1/');
+    const gone = await new Mock().start();
+
+    gone.server.close();
+
+    const nobody = new Client(subscribe, gone.url);
 
     await nobody.untilState('waiting');
     ok(nobody.details.at(-1).error instanceof Error, 'nobody there');
@@ -399,7 +403,7 @@ async function pages() {
         is([data(c), c.ends], [['m1'], []], 'nothing after close()');
     });
 
-    const refused = new Client(subscribe, 'http://127.0.0.1:1/');
+    const refused = new Client(subscribe, 'http://127.0.0.1/');
 
     await refused.push.publish('a', 1).catch(e => refused.failure = e.message);
     is(refused.failure, 'needs push.json', 'no commands over SSE');

@@ -14,6 +14,7 @@ static void test_ttl(void);
 static void test_flag(void);
 static void test_unquote(void);
 static void test_etag(void);
+static void test_has_etag(void);
 
 
 int
@@ -25,6 +26,7 @@ main(void)
     test_flag();
     test_unquote();
     test_etag();
+    test_has_etag();
 
     return done();
 }
@@ -281,4 +283,58 @@ test_etag(void)
     out = *S("\"same\"");
     is_int(ngx_push_header_etag(&out, &out), NGX_OK, "into itself");
     is_str(&out, "same", "its value");
+}
+
+
+static void
+test_has_etag(void)
+{
+    size_t      i, n;
+    ngx_str_t   v, tag;
+
+    static const struct {
+        const char  *value;
+        ngx_uint_t   want;
+    } lists[] = {
+        { "\"3f2a-42\"", 1 },
+        { "3f2a-42", 1 },
+        { "W/\"3f2a-42\"", 1 },
+        { "\"a\", \"3f2a-42\"", 1 },
+        { "\"3f2a-42\",\"a\"", 1 },
+        { " \t\"a\" ,\tW/\"3f2a-42\" , \"b\"", 1 },
+        { ",,\"3f2a-42\",", 1 },
+        { "\"a,b\",\"3f2a-42\"", 1 },
+        { "\"a\"junk, \"3f2a-42\"", 1 },
+        { "W/W/\"3f2a-42\"", 0 },
+        { "w/\"3f2a-42\"", 0 },
+        { "\"3f2a-4\"", 0 },
+        { "\"3f2a-42x\"", 0 },
+        { "\"x3f2a-42\"", 0 },
+        { "\"3f2a-42", 0 },
+        { "\"a\" \"3f2a-42\"", 0 },
+        { "\"x,3f2a-42\"", 0 },
+        { "*", 0 },
+        { "\"\"", 0 },
+        { "\"", 0 },
+        { "W/", 0 },
+        { "W", 0 },
+        { "", 0 },
+        { ",", 0 },
+    };
+
+    tag = *S("3f2a-42");
+
+    for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        v = *codec_str(lists[i].value, strlen(lists[i].value));
+
+        is_int(ngx_push_header_has_etag(&v, &tag), lists[i].want, "list %lu",
+               (unsigned long) i);
+
+        /* whatever of it is left out, it reads no further */
+
+        for (n = 0; n < v.len; n++) {
+            (void) ngx_push_header_has_etag(codec_str(lists[i].value, n),
+                                            &tag);
+        }
+    }
 }

@@ -89,7 +89,7 @@ run('channels', [qw(--subscribers=10000 --channels=10000 --messages=5
 row('10000 channels x 1: us, with the publish', 'channels', $cpu,
     most_times(1.25, 'bare'), most_times(0.70, 'nchan'));
 
-run('publish', [qw(--subscribers=0 --channels=1000 --messages=60
+run('publish', [qw(--subscribers=0 --channels=1000 --messages=200
                    --publishers=4 --window=0)], history => '1000 10m');
 row('publish only, 1000 channels: us', 'publish', 'server_us_per_publish',
     most_times(1.40, 'bare'), most_times(0.40, 'nchan'));
@@ -145,10 +145,12 @@ row('19000 idle, heartbeats of 25 s: % of a core', 'idle-cpu',
 
 # readers that do not read
 
-my @stalled = qw(--subscribers=60 --size=16384 --messages=1500);
+my @stalled = qw(--size=16384 --messages=3000);
 
-run('stalled-none', \@stalled, servers => [qw(push nchan)], full => 1);
-run('stalled', [@stalled, '--slow=10'], servers => ['push'], full => 1);
+run('stalled-none', [@stalled, '--subscribers=50'], servers => ['push'],
+    full => 1);
+run('stalled', [@stalled, qw(--subscribers=60 --slow=10)],
+    servers => ['push'], full => 1);
 row('10 of 60 stalled, 16 KiB: us', 'stalled', $cpu,
     most_of_run(1.10, 'stalled-none'));
 row('10 of 60 stalled, 16 KiB: memory grows by, B', 'stalled',

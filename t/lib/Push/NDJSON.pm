@@ -58,7 +58,6 @@ my $json = JSON::PP->new->utf8;
 sub _body {
     my ($self, $bytes) = @_;
 
-    $self->{all} .= $bytes;
     $self->{rest} .= $bytes;
 
     while ($self->{rest} =~ s/\A([^\n]*)\n//) {
@@ -119,6 +118,13 @@ use strict;
 use warnings;
 
 use parent -norequire, 'Push::NDJSON::Lines', 'Push::Client';
+
+sub _body {
+    my ($self, $bytes) = @_;
+
+    $self->{all} .= $bytes;
+    return $self->SUPER::_body($bytes);
+}
 
 
 package Push::NDJSON::Curl;

@@ -145,6 +145,21 @@ sub again {
 }
 
 
+# the answer to a request that was sent already, behind the present one
+
+sub next_answer {
+    my ($self) = @_;
+
+    %$self = (%$self, body => '', state => 'head', headers => {},
+              requests => $self->{requests} + 1);
+    delete @$self{qw(ended ended_at head_at status left doc)};
+
+    $self->_parse if length $self->{in};
+
+    return $self;
+}
+
+
 # A client that polls again and again over a connection kept alive, and comes
 # back over another when it has lost that.
 #

@@ -13,7 +13,7 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT_OK = qw(id_of key_of);
+our @EXPORT_OK = qw(id_of);
 
 my @of_id = ('A' .. 'Z', 'a' .. 'z', 0 .. 9, '.', '_');
 my @of_compound = ('A' .. 'Z', 'a' .. 'z', 0 .. 9, '-', '_');
@@ -34,11 +34,6 @@ sub id_of {
 
     return ($n & 0xffffffff, 0 + $seq);
 }
-
-
-# the same as one word
-
-sub key_of { return join '-', id_of($_[0]) }
 
 
 # undef: it is neither; what a message's id stands for, only the caller knows

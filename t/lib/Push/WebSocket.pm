@@ -266,7 +266,8 @@ sub _utf8 {
 }
 
 
-# with no more of a window than was agreed on
+# With no more of a window than was agreed on: zlib looks further back only
+# into what it has written in the same call, so it gets little room.
 
 sub _inflate {
     my ($self, $m) = @_;
@@ -276,11 +277,21 @@ sub _inflate {
     my $z = exists $p->{server_no_context_takeover} ? undef : $self->{inflate};
 
     $z //= Compress::Raw::Zlib::Inflate->new(-WindowBits => -$bits,
-                                             -AppendOutput => 1);
+               -Bufsize => $bits < 15 ? 256 : 1 << 18,
+               $bits < 15 ? (-LimitOutput => 1) : ());
     $self->{inflate} = $z;
 
     my $in = $m->{data} . "\0\0\xff\xff";
-    my $status = $z->inflate($in, my $out = '');
+    my ($status, $out) = (Z_OK, '');
+
+    # again for what had no room, which is what a used scalar has
+
+    while ($status == Z_OK || $status == Z_BUF_ERROR) {
+        undef my $piece;
+        $status = $z->inflate($in, $piece);
+        $out .= $piece;
+        last if $piece eq '' && $in eq '';
+    }
 
     $self->{bad} //= "compression: $status"
         if $status != Z_OK && $status != Z_BUF_ERROR || length $in;
@@ -424,10 +435,12 @@ sub message {
 sub deflated {
     my ($self, $data, %opt) = @_;
 
-    my $bits = $opt{bits} // $self->{deflate}{client_max_window_bits} // 15;
-    my $z = Compress::Raw::Zlib::Deflate->new(-WindowBits => -$bits,
-                -Level => $opt{level} // Z_DEFAULT_COMPRESSION,
-                -AppendOutput => 1);
+    my $agreed = ref $self ? $self->{deflate} : undef;
+    my $bits = $opt{bits} // $agreed->{client_max_window_bits} // 15;
+    # zlib writes no window of 8 bits: then it looks back to nothing
+    my $z = Compress::Raw::Zlib::Deflate->new(-AppendOutput => 1,
+                -WindowBits => -($bits < 9 ? 9 : $bits),
+                -Strategy => $bits < 9 ? Z_HUFFMAN_ONLY : Z_DEFAULT_STRATEGY);
 
     $z->deflate($data, my $out = '');
     $z->flush($out, Z_SYNC_FLUSH);

@@ -10,6 +10,7 @@ package Push::Oracle::Walk;
 use strict;
 use warnings;
 
+use List::Util qw(max);
 use Push::Position qw(id_of);
 
 # how far a cached clock of NGINX may be behind, in seconds
@@ -147,7 +148,7 @@ sub _at_subscribed {
     $self->{in} = 1;
     $self->{subscribed} = $e->{at};
 
-    my @place = $self->_place($e);
+    my @place = id_of($e->{id});
 
     if (!@place) {
         $self->{awaits_gap} = 1;
@@ -184,7 +185,7 @@ sub _starts {
                 && ($p->{answered} // 1e99) < $self->{connect}{at}
             || $p->{seq} <= $seq && $p->{sent} > $by)
         {
-            $self->_wrong($e, "the latest? of $p->{id}");
+            $self->_wrong($e, "the latest? of $p->{place}");
         }
     }
 }
@@ -329,7 +330,7 @@ sub _complete {
         my $p = $known->{$seq} or next;
         next if $self->_may_miss($e, $p, $seq);
 
-        $self->_wrong($e, "$p->{id} is missing: message $p->{n}");
+        $self->_wrong($e, "$p->{place} is missing: message $p->{n}");
     }
 }
 
@@ -510,21 +511,26 @@ sub _at_end {
 }
 
 
-# nothing is under way any more: it has all
+# nothing is under way any more: it has all that was answered by now
 
 sub _at_finish {
     my ($self, $e) = @_;
 
     return unless $self->{open};
-    return $self->_all_read($e) if defined $self->{epoch};
 
-    for my $p (values %{ $self->{oracle}{published} }) {
+    my @due = grep { $_->{channel} eq $self->{channel}
+                     && ($_->{answered} // 1e99) < $e->{at} }
+              values %{ $self->{oracle}{published} };
 
-        if ($p->{channel} eq $self->{channel} && defined $p->{answered}
-            && $p->{sent} > ($self->{subscribed} // 1e99))
-        {
-            $self->_wrong($e, "message $p->{n} did not come");
-        }
+    if (defined $self->{epoch}) {
+        my $last = max(0, map { $_->{seq} }
+                          grep { $_->{epoch} == $self->{epoch} } @due);
+
+        return $self->_complete($e, $self->{seq} + 1, $last);
+    }
+
+    for my $p (grep { $_->{sent} > ($self->{subscribed} // 1e99) } @due) {
+        $self->_wrong($e, "message $p->{n} did not come");
     }
 }
 
