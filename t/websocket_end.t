@@ -95,9 +95,26 @@ sub is_closed {
         or diag(join ' ', map { $_->code // 'none' } @c);
     is(scalar(grep { ($_->why // '') !~ /\A$why\z/ } @c), 0, "$what: why")
         or diag(join ' ', map { $_->why // 'none' } @c);
+    is_clean($what, @c);
+}
+
+sub is_clean {
+    my ($what, @c) = @_;
+
     is(scalar(grep { $_->closed ne 'clean' || $_->bad } @c), 0,
        "$what: all ends are clean")
         or diag(join ' ', map { $_->closed . ($_->bad // '') } @c);
+}
+
+# the same where nobody may be left to read the answer of the client
+
+sub is_told {
+    my ($what, $code, $why, @c) = @_;
+
+    all_of(sub { $_[0]->closed }, @c);
+    is(scalar(grep { ($_->code // 0) != $code || $_->why !~ /\A$why\z/
+                     || $_->bad } @c), 0, "$what: $code")
+        or diag(join ' ', map { $_->code // 'none' } @c);
 }
 
 
@@ -430,7 +447,8 @@ for my $how (qw(QUIT TERM)) {
         publish($n, 'a', 'x');
         all_of(sub { $_[0]->count }, @c);
         $n->signal($how);
-        is_closed('all', 1012, $retry, @c);
+        is_told('all', 1012, $retry, @c);
+        is_clean('all', @c) if $how eq 'QUIT';
         is(scalar(grep { $_->count != ($_->{path} =~ /json/ ? 2 : 1) } @c), 0,
            'and json in words');
     };
@@ -453,8 +471,7 @@ part 'worker_shutdown_timeout before the window is over' => sub {
 
     # the requests of these are terminated, maybe before the answer is read
 
-    all_of(sub { $_[0]->closed }, @kept);
-    is(scalar(grep { ($_->code // 0) != 1012 } @kept), 0, 'kept: 1012');
+    is_told('kept', 1012, $retry, @kept);
     ok($n->wait_old_workers(10), 'the old worker goes');
 };
 
