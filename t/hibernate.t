@@ -204,11 +204,15 @@ for_workers(1, 4, sub {
         $n->delete("/pub?channel=$channel");
         $_->wait_closed for @c;
         is(scalar(grep { $_->closed ne 'clean' } @c[2 .. 4]), 0, "$name: ends");
-        is_deeply([ requests($n), subscribers($n, $channel) ], [ 0, 0 ],
-                  "$name: nothing is left");
+        ok(wait_for(sub {
+            requests($n) == 0 && subscribers($n, $channel) == 0
+        }), "$name: nothing is left");
     }
 
-    is($n->read_file('logs/address.log'), "192.0.2.7\n" x 15,
+    my $logged = sub { $n->read_file('logs/address.log') };
+
+    wait_for(sub { $logged->() =~ tr/\n// == 15 });
+    is($logged->(), "192.0.2.7\n" x 15,
        'the address of the client is in the log');
 
     # somebody who is busy with the request for long does not hold the stream

@@ -573,7 +573,7 @@ for_workers(1, 2, sub {
         my ($data, $want, $json) = @$case;
         my $before = $e->count;
 
-        $c->text("{\"publish\":\"data\",\"data\":$data}");
+        said($c, "{\"publish\":\"data\",\"data\":$data}");
         $e->wait_messages($before + 1);
 
         my $text = $e->messages->[-1]{data};
