@@ -9,7 +9,7 @@ FROM ${BASE} AS build
 
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-       gcc libc6-dev libjansson-dev make nginx-dev \
+       gcc libc6-dev libhiredis-dev libjansson-dev make nginx-dev \
     && rm -rf /var/lib/apt/lists/*
 
 COPY Makefile config /module/
@@ -23,7 +23,7 @@ FROM ${BASE}
 
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-       libjansson4 nginx \
+       libhiredis0.14 libjansson4 nginx \
     && rm -rf /var/lib/apt/lists/* /var/www /etc/nginx/modules-enabled/*
 
 COPY --from=build /module/build/ngx_push_module.so /srv/push/modules/

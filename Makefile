@@ -129,6 +129,7 @@ SHARED = $(patsubst %,$(U)/crash/ngx_%.o,rbtree string slab shmtx crc32)
 UNIT_CFLAGS = -g -O1 -MMD -MP -fno-omit-frame-pointer -Wall $(WARN) -Werror \
               -DNGX_PUSH_DEBUG=1 -DNGX_DEBUG_PALLOC=1 -It/unit \
               -Ingx_push_module/core -Ingx_push_module/codec \
+              -Ingx_push_module/redis \
               $(addprefix -isystem $(B)/source/nginx/src/,core event \
               event/modules os/unix) -isystem $(B)/nginx-unit/objs
 SANITIZE    = -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -137,7 +138,7 @@ WRAP        = -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset
 UNIT_LIBS   = $(LIB) -Wl,--as-needed -ljansson -lpcre2-8 -lssl \
               -lcrypto -lz -lcrypt -ldl -lpthread -lm
 
-unit: $(UNITS)    ## C tests of core/ and codec/, or T=t/unit/x.c
+unit: $(UNITS)    ## C tests of core/, codec/, redis/, or T=t/unit/x.c
 	@$(if $(UNITS),prove --timer -j$(JOBS) $(call VERBOSE,$(UNITS)) -e '' \
 	    $(UNITS),echo "no t/unit/*.c")
 
@@ -172,12 +173,17 @@ $(filter $(U)/codec_%,$(UNITS)): $(U)/%: t/unit/%.c \
     $(CODEC:ngx_push_module/%.c=$(U)/obj/%.o) Makefile
 	@$(CLANG) $(UNIT_CFLAGS) $(SANITIZE) -o $@ $(filter %.c %.o,$^) $(UNIT_LIBS)
 
+# redis_x is a test of ngx_push_redis_x.c alone
+$(filter $(U)/redis_%,$(UNITS)): $(U)/%: t/unit/%.c $(U)/obj/redis/ngx_push_%.o \
+    Makefile
+	@$(CLANG) $(UNIT_CFLAGS) $(SANITIZE) -o $@ $(filter %.c %.o,$^) $(UNIT_LIBS)
+
 $(filter $(U)/crash_%,$(UNITS)): $(U)/%: t/unit/%.c $(SHARED) \
     $(CORE:ngx_push_module/%.c=$(U)/crash/%.o) \
     $(CODEC:ngx_push_module/%.c=$(U)/crash/%.o) Makefile
 	@$(CLANG) $(UNIT_CFLAGS) $(WRAP) -o $@ $(filter %.c %.o,$^) $(UNIT_LIBS)
 
-$(filter-out $(U)/codec_% $(U)/crash_%,$(UNITS)): $(U)/%: t/unit/%.c \
+$(filter-out $(patsubst %,$(U)/%_%,codec crash redis),$(UNITS)): $(U)/%: t/unit/%.c \
     $(CORE:ngx_push_module/%.c=$(U)/obj/%.o) \
     $(CODEC:ngx_push_module/%.c=$(U)/obj/%.o) Makefile
 	@$(CLANG) $(UNIT_CFLAGS) $(SANITIZE) -o $@ $(filter %.c %.o,$^) $(UNIT_LIBS)

@@ -229,6 +229,15 @@ my %directives = (
                  '$nowhere' => 'unknown "nowhere" variable',
                  'a b' => 'invalid number of arguments' },
     },
+    push_redis => {
+        levels => 'h',
+        good => [ 'redis://127.0.0.1', 'unix:/tmp/redis.sock zone=one',
+                  'redis://127.0.0.1:6380/2 prefix=a timeout=1s' ],
+        bad => { '' => 'invalid number of arguments',
+                 'http://127.0.0.1' => '"push_redis"',
+                 'redis://127.0.0.1 zone=two' => 'unknown zone "two"',
+                 'redis://127.0.0.1 timeout=x' => 'invalid value "timeout=x"' },
+    },
     push_drain_window => {
         levels => 'h',
         good => [ '10s', '1s', '0', '500ms' ],

@@ -53,7 +53,8 @@ sub by_transport {
 
 my @counters = qw(published repeated refused delivered joined gaps overrun
                   evicted evicted_keys evicted_channels deleted swept
-                  recovered);
+                  recovered
+    backplane_connects backplane_holes backplane_rewinds);
 
 for_workers(1, 4, sub {
     my ($workers) = @_;
@@ -84,6 +85,7 @@ for_workers(1, 4, sub {
     is($one->{channels} + $one->{messages} + $one->{payload_bytes}, 0,
        'nothing in it');
     ok(!$one->{superseded}, 'of this configuration');
+    is_deeply($one->{backplane}, { name => 'none' }, 'no other pods');
     is(total($_), $_->{size}, "$_->{name}: every byte has a use")
         for $one, $two;
 

@@ -24,7 +24,7 @@
 
 /* raise when anything that lies in the zone changes its form */
 #ifndef NGX_PUSH_LAYOUT
-#define NGX_PUSH_LAYOUT        1
+#define NGX_PUSH_LAYOUT        2
 #endif
 
 #define NGX_PUSH_EPOCH_LEN     8
@@ -32,6 +32,25 @@
 #define NGX_PUSH_ID_LEN        (NGX_PUSH_EPOCH_LEN + 1 + NGX_PUSH_SEQ_LEN)
 
 #define NGX_PUSH_BRIEF         0xffffffff
+
+/*
+ * Where a backplane gives the numbers, an epoch is made of a life and of a
+ * term, which says who gave them.  Both have 24 bits; the low 16 of each are
+ * among those that a brief id has.
+ */
+
+#define NGX_PUSH_LIFE          0xff00ffff0000ULL
+#define NGX_PUSH_TERMS         4             /* remembered: those before */
+
+#define ngx_push_epoch(life, term)                                           \
+    ((uint64_t) ((life) >> 16) << 40 | (uint64_t) ((term) >> 16) << 32       \
+     | ((life) & 0xffff) << 16 | ((term) & 0xffff))
+
+#define ngx_push_epoch_life(epoch)                                           \
+    ((uint32_t) ((epoch) >> 24 & 0xff0000) | ((uint32_t) (epoch) >> 16))
+
+#define ngx_push_epoch_term(epoch)                                           \
+    ((uint32_t) ((epoch) >> 16 & 0xff0000) | ((uint32_t) (epoch) & 0xffff))
 
 #define NGX_PUSH_MAX_TARGETS   255
 #define NGX_PUSH_MAX_BATCH     64
@@ -44,20 +63,24 @@
 #define NGX_PUSH_SEALED        2
 #define NGX_PUSH_UNMATCHED     3
 #define NGX_PUSH_FULL          4
+#define NGX_PUSH_AWAY          5             /* no answer from a backplane */
 
 /* what a subscription is told */
 #define NGX_PUSH_MESSAGES      0
-#define NGX_PUSH_OVERRUN       1
-#define NGX_PUSH_DELETED       2
-#define NGX_PUSH_ENDED         3
-#define NGX_PUSH_LOST          4
-#define NGX_PUSH_NOTHING       5             /* if it asks for it */
+#define NGX_PUSH_OVERRUN       1             /* gaps: these three */
+#define NGX_PUSH_FORKED        2             /* what it has was taken back */
+#define NGX_PUSH_REPLACED      3             /* another life, undeleted */
+#define NGX_PUSH_DELETED       4
+#define NGX_PUSH_ENDED         5
+#define NGX_PUSH_LOST          6
+#define NGX_PUSH_NOTHING       7             /* if it asks for it */
 
 /* how a join found its starting point */
 #define NGX_PUSH_COMPLETE      0
 #define NGX_PUSH_EXPIRED       1
 #define NGX_PUSH_EVICTED       2
 #define NGX_PUSH_UNKNOWN       3
+#define NGX_PUSH_DIVERGED      4
 
 
 typedef struct ngx_push_zone_s          ngx_push_zone_t;
@@ -65,12 +88,26 @@ typedef struct ngx_push_hub_s           ngx_push_hub_t;
 typedef struct ngx_push_message_s       ngx_push_message_t;
 typedef struct ngx_push_group_s         ngx_push_group_t;
 typedef struct ngx_push_subscription_s  ngx_push_subscription_t;
+typedef struct ngx_push_publish_s       ngx_push_publish_t;
+typedef struct ngx_push_inquiry_s       ngx_push_inquiry_t;
+typedef struct ngx_push_waiter_s        ngx_push_waiter_t;
+
+
+typedef void (*ngx_push_done_pt)(ngx_push_publish_t *p, ngx_int_t rc);
 
 
 typedef struct {
     uint64_t                  epoch;
     uint64_t                  seq;
 } ngx_push_id_t;
+
+
+/* a term of the life that lasts, and the last number of it that counts */
+
+typedef struct {
+    uint64_t                  epoch;         /* 0: none */
+    uint64_t                  end;
+} ngx_push_term_t;
 
 
 /* what a channel keeps; times in milliseconds, 0: forever */
@@ -90,6 +127,7 @@ typedef struct {
     ngx_str_t                 channel;
     ngx_uint_t                outcome;
     ngx_uint_t                subscribers;   /* on this node, all workers */
+    ngx_uint_t                nodes;         /* that listen; no backplane: 0 */
     ngx_push_id_t             id;            /* seq 0: no message */
 } ngx_push_target_t;
 
@@ -100,7 +138,7 @@ typedef struct {
  * stand in it as it is, the payload once more.
  */
 
-typedef struct {
+struct ngx_push_publish_s {
     ngx_str_t                 bytes;
     size_t                    head;          /* chunk size line */
     size_t                    event_size;    /* event, without the chunk */
@@ -124,13 +162,21 @@ typedef struct {
     unsigned                  end:1;         /* seal the channel */
     unsigned                  empty:1;       /* seal without a message */
 
+    uint64_t                  time;          /* given elsewhere, 0: now */
+
     ngx_push_rules_t         *rules;
     ngx_push_target_t        *targets;
     ngx_uint_t                ntargets;
-} ngx_push_publish_t;
+
+    ngx_pool_t               *pool;          /* lives until it is done */
+    ngx_push_done_pt          done;          /* see ngx_push_publish() */
+    void                     *data;
+};
 
 
 typedef struct {
+    ngx_str_t                 channel;
+    ngx_uint_t                known;
     ngx_push_id_t             last;          /* seq 0: nothing published */
     ngx_push_id_t             oldest;        /* seq 0: no history */
     ngx_uint_t                messages;
@@ -191,6 +237,11 @@ typedef struct {
     uint64_t                  top;           /* of the last message here */
     uint64_t                  last;          /* of the log */
     uint64_t                  oldest;        /* 0: no history */
+    uint64_t                  next;          /* after a gap, goes on here */
+    uint64_t                  base;          /* of the history */
+    uint64_t                  deleted;       /* epoch of the life before */
+    ngx_push_term_t          *terms;         /* NULL: it knows none */
+    ngx_push_term_t           copy[NGX_PUSH_TERMS];
     ngx_uint_t                n;
     ngx_push_message_t       *messages[NGX_PUSH_MAX_BATCH];
     unsigned                  replay:1;
@@ -237,20 +288,69 @@ ngx_push_zone_t *ngx_push_zone_add(ngx_conf_t *cf, ngx_str_t *name,
 ngx_str_t *ngx_push_zone_name(ngx_push_zone_t *zone);
 ngx_uint_t ngx_push_zone_superseded(ngx_push_zone_t *zone);
 
+/* the epoch that the number has in a channel with these terms */
+
+uint64_t ngx_push_terms_epoch(ngx_push_term_t *terms, uint64_t epoch,
+    uint64_t seq);
+
 /*
  * Publishes to all targets or to none.  NGX_OK: each target tells what
  * became of it; NGX_DECLINED: nothing was published, at least one target
- * tells why.
+ * tells why.  Behind a backplane each target stands alone, and the answer
+ * is NGX_AGAIN: p->done() is called later with NGX_OK, and until then all
+ * that is in "p" stays where it is.
  */
 
 ngx_int_t ngx_push_publish(ngx_push_zone_t *zone, ngx_push_publish_t *p);
 
-/* NGX_OK or NGX_DECLINED: no such channel */
+/*
+ * Fills in what is known of the channels named, after deleting them if
+ * "remove" is set.  NGX_OK; NGX_AGAIN: q->done() is called later, with
+ * NGX_OK, or NGX_ERROR if there was no answer.
+ */
+
+struct ngx_push_inquiry_s {
+    ngx_push_info_t          *channels;
+    ngx_uint_t                n;
+    ngx_pool_t               *pool;          /* lives until it is done */
+    void                    (*done)(ngx_push_inquiry_t *q, ngx_int_t rc);
+    void                     *data;
+    ngx_uint_t                pending;       /* for the backplane */
+    unsigned                  remove:1;
+    unsigned                  failed:1;
+};
+
+ngx_int_t ngx_push_inquire(ngx_push_zone_t *zone, ngx_push_inquiry_t *q);
+
+/* the same, of what this zone has; NGX_OK or NGX_DECLINED: no such channel */
 
 ngx_int_t ngx_push_channel_info(ngx_push_zone_t *zone, ngx_str_t *name,
     ngx_push_info_t *info);
 ngx_int_t ngx_push_channel_delete(ngx_push_zone_t *zone, ngx_str_t *name,
     ngx_uint_t *subscribers);
+
+/* 1: channels are to be opened before they are joined */
+
+ngx_uint_t ngx_push_zone_mirrors(ngx_push_zone_t *zone);
+
+/*
+ * Waits until the zone's log of a channel is what the backplane has.
+ * NGX_OK: it is so; NGX_AGAIN: w->ready() is called once, when it is, or,
+ * with NGX_ERROR, when the zone was lost; NGX_ERROR: no memory, or no room.
+ * Who no longer waits calls ngx_push_hub_cancel().
+ */
+
+struct ngx_push_waiter_s {
+    ngx_queue_t               queue;
+    ngx_push_group_t         *group;         /* NULL: does not wait */
+    ngx_push_hub_t           *hub;
+    void                    (*ready)(ngx_push_waiter_t *w, ngx_int_t rc);
+    void                     *data;
+};
+
+ngx_int_t ngx_push_hub_open(ngx_push_hub_t *hub, ngx_push_waiter_t *w,
+    ngx_str_t *name);
+void ngx_push_hub_cancel(ngx_push_waiter_t *w);
 
 /*
  * Joins a channel.  The subscription is counted at once and gets nothing

@@ -153,7 +153,8 @@ ngx_push_channel_settle(ngx_push_shared_t *sh, ngx_push_channel_t *ch)
  */
 
 void
-ngx_push_channel_renew(ngx_push_shared_t *sh, ngx_push_channel_t *ch)
+ngx_push_channel_renew(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
+    uint64_t epoch)
 {
     uint32_t              offset;
     ngx_push_listener_t  *l;
@@ -172,6 +173,7 @@ ngx_push_channel_renew(ngx_push_shared_t *sh, ngx_push_channel_t *ch)
     ch->sealed = 0;
     ch->last_publish = 0;
     ch->created = ngx_push_now();
+    ngx_memzero(ch->terms, sizeof(ch->terms));
 
     for (offset = ch->listeners; offset; offset = l->block.link) {
         l = ngx_push_ptr(sh, offset);
@@ -180,7 +182,7 @@ ngx_push_channel_renew(ngx_push_shared_t *sh, ngx_push_channel_t *ch)
 
     ngx_memory_barrier();
 
-    ch->epoch = ngx_push_channel_epoch(sh);
+    ch->epoch = epoch ? epoch : ngx_push_channel_epoch(sh);
 }
 
 

@@ -40,9 +40,10 @@ void ngx_push_channel_unpin(ngx_push_shared_t *sh, ngx_push_channel_t *ch);
 
 void ngx_push_channel_settle(ngx_push_shared_t *sh, ngx_push_channel_t *ch);
 
-/* ends this life and begins another */
+/* ends this life and begins another, of an epoch that is given, or of any */
 
-void ngx_push_channel_renew(ngx_push_shared_t *sh, ngx_push_channel_t *ch);
+void ngx_push_channel_renew(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
+    uint64_t epoch);
 
 ngx_push_listener_t *ngx_push_channel_listener(ngx_push_shared_t *sh,
     ngx_push_channel_t *ch, ngx_uint_t bell);

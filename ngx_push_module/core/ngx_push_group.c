@@ -11,6 +11,7 @@
 #include "ngx_push_hub.h"
 #include "ngx_push_channel.h"
 #include "ngx_push_history.h"
+#include "ngx_push_mirror.h"
 
 
 /* joining and leaving: a worker's subscriptions of one channel */
@@ -40,19 +41,8 @@ ngx_push_hub_join(ngx_push_hub_t *hub, ngx_push_subscription_t *s,
     sh = hub->zone->sh;
     rc = NGX_DECLINED;
 
-    for ( ;; ) {
-
-        if (ngx_push_group_reserve(hub) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        if (ngx_push_hub_lock(hub) == NGX_OK) {
-            break;
-        }
-
-        /* those who were told may have joined again */
-
-        ngx_push_zone_unlock(hub->zone);
+    if (ngx_push_hub_lock_spare(hub) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     ch = ngx_push_channel_find(sh, name);
@@ -65,7 +55,9 @@ ngx_push_hub_join(ngx_push_hub_t *hub, ngx_push_subscription_t *s,
         ngx_push_channel_pin(sh, ch);
         ngx_push_history_trim(sh, ch, ngx_push_now());
 
-        rc = ngx_push_group_join(hub, s, ch, start);
+        if (ngx_push_mirror_is_current(hub->zone, ch)) {
+            rc = ngx_push_group_join(hub, s, ch, start);
+        }
 
         ngx_push_channel_unpin(sh, ch);
     }
@@ -73,6 +65,26 @@ ngx_push_hub_join(ngx_push_hub_t *hub, ngx_push_subscription_t *s,
     ngx_push_zone_unlock(hub->zone);
 
     return rc;
+}
+
+
+ngx_int_t
+ngx_push_hub_lock_spare(ngx_push_hub_t *hub)
+{
+    for ( ;; ) {
+
+        if (ngx_push_group_reserve(hub) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_push_hub_lock(hub) == NGX_OK) {
+            return NGX_OK;
+        }
+
+        /* those who were told may have joined again */
+
+        ngx_push_zone_unlock(hub->zone);
+    }
 }
 
 
@@ -124,7 +136,7 @@ ngx_push_hub_leave(ngx_push_subscription_t *s)
         return;
     }
 
-    if (g->subscriptions) {
+    if (!ngx_push_hub_is_idle(g)) {
 
         if (!g->low_known) {
             ngx_push_hub_queue_group(hub, g);
@@ -269,19 +281,12 @@ ngx_push_group_join(ngx_push_hub_t *hub, ngx_push_subscription_t *s,
 
     sh = hub->zone->sh;
 
-    l = ngx_push_channel_listener(sh, ch, hub->number);
-
-    if (l) {
-        g = hub->groups[l->slot];
-
-    } else {
-        g = ngx_push_group_create(hub, ch);
-        if (g == NULL) {
-            return NGX_DECLINED;
-        }
-
-        l = g->listener;
+    g = ngx_push_hub_group(hub, ch);
+    if (g == NULL) {
+        return NGX_DECLINED;
     }
+
+    l = g->listener;
 
     ngx_push_history_start(sh, ch, start);
 
@@ -306,6 +311,17 @@ ngx_push_group_join(ngx_push_hub_t *hub, ngx_push_subscription_t *s,
     }
 
     return NGX_OK;
+}
+
+
+ngx_push_group_t *
+ngx_push_hub_group(ngx_push_hub_t *hub, ngx_push_channel_t *ch)
+{
+    ngx_push_listener_t  *l;
+
+    l = ngx_push_channel_listener(hub->zone->sh, ch, hub->number);
+
+    return l ? hub->groups[l->slot] : ngx_push_group_create(hub, ch);
 }
 
 
@@ -334,6 +350,8 @@ ngx_push_group_create(ngx_push_hub_t *hub, ngx_push_channel_t *ch)
     ngx_queue_init(&g->waiting);
     ngx_queue_init(&g->served);
     ngx_queue_init(&g->away);
+    ngx_queue_init(&g->waiters);
+    g->nwaiters = 0;
 
     g->slot = hub->free >> 1;
     l->slot = g->slot;

@@ -11,14 +11,6 @@
 #include "ngx_push_log.h"
 
 
-static uint64_t ngx_push_history_back(ngx_push_shared_t *sh,
-    ngx_push_channel_t *ch, uint64_t seq, ngx_uint_t n);
-static ngx_uint_t ngx_push_history_is_known(ngx_push_channel_t *ch,
-    ngx_push_start_t *start);
-static ngx_uint_t ngx_push_history_is_life(ngx_push_start_t *start,
-    uint64_t epoch);
-static ngx_uint_t ngx_push_history_is_read(ngx_push_shared_t *sh,
-    ngx_push_channel_t *ch, uint64_t seq);
 static void ngx_push_history_link(ngx_push_shared_t *sh,
     ngx_push_message_t *m);
 static void ngx_push_history_unlink(ngx_push_shared_t *sh,
@@ -27,18 +19,19 @@ static void ngx_push_history_unlink(ngx_push_shared_t *sh,
 
 void
 ngx_push_history_append(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
-    ngx_push_message_t *m, ngx_push_publish_t *p)
+    ngx_push_message_t *m, ngx_push_publish_t *p, uint64_t seq)
 {
     uint64_t       now;
     ngx_push_id_t  id;
 
     now = ngx_push_now();
 
-    id.epoch = ch->epoch;
-    id.seq = ch->last + 1;
+    id.epoch = ngx_push_terms_epoch(ch->terms, ch->epoch, seq);
+    id.seq = seq;
 
-    m->seq = id.seq;
-    m->time = ngx_max(now, ch->last_publish);
+    m->seq = seq;
+    m->time = p->time ? p->time : now;
+    m->time = ngx_max(m->time, ch->last_publish);
     m->block.link = ngx_push_ref(sh, ch);
 
     ngx_push_message_identify(m, p->id, &id);
@@ -138,152 +131,46 @@ ngx_push_history_clear(ngx_push_shared_t *sh, ngx_push_channel_t *ch)
 }
 
 
+/* "last" goes first: what is cut short is seen as a hole, and read again */
+
 void
-ngx_push_history_start(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
-    ngx_push_start_t *start)
-{
-    uint64_t  floor;
-
-    floor = ngx_max(ch->floor, ch->trimmed);
-
-    start->found = NGX_PUSH_COMPLETE;
-    start->start.epoch = ch->epoch;
-    start->start.seq = ch->last;
-    start->oldest.epoch = ch->epoch;
-    start->oldest.seq = ngx_push_history_oldest(sh, ch);
-    start->over = 0;
-
-    switch (start->at) {
-
-    case NGX_PUSH_AT_LATEST:
-        break;
-
-    case NGX_PUSH_AT_EARLIEST:
-        start->start.seq = floor;
-        break;
-
-    case NGX_PUSH_AT_LAST:
-        start->start.seq = ngx_push_history_back(sh, ch, ch->last, start->n);
-        break;
-
-    case NGX_PUSH_AT_BEFORE:
-
-        if (!ngx_push_history_is_known(ch, start)) {
-            start->found = NGX_PUSH_UNKNOWN;
-            start->id = start->start;
-            start->id.seq++;
-        }
-
-        start->start.seq = start->id.seq ? ngx_push_history_back(sh, ch,
-                                               start->id.seq - 1, start->n)
-                                         : floor;
-        break;
-
-    case NGX_PUSH_AT_ID:
-
-        if (ngx_push_history_is_known(ch, start)) {
-            start->start.seq = start->id.seq;
-
-            if (start->id.seq < floor) {
-                start->start.seq = floor;
-                start->found = (start->id.seq < ch->evicted)
-                               ? NGX_PUSH_EVICTED : NGX_PUSH_EXPIRED;
-                break;
-            }
-
-            start->over = ch->sealed
-                          && ngx_push_history_is_read(sh, ch, start->id.seq);
-            break;
-        }
-
-        start->over = ch->deleted && ch->last == 0 && !ch->sealed
-                      && ngx_push_history_is_life(start, ch->deleted);
-
-        /* fall through */
-
-    case NGX_PUSH_AT_LOST:
-        start->found = NGX_PUSH_UNKNOWN;
-        start->start.seq = floor;
-        break;
-    }
-}
-
-
-/* the number that the newest n kept ones up to "seq" begin after */
-
-static uint64_t
-ngx_push_history_back(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
-    uint64_t seq, ngx_uint_t n)
-{
-    uint64_t             floor;
-    ngx_uint_t           i;
-    ngx_push_message_t  *m;
-
-    floor = ngx_max(ch->floor, ch->trimmed);
-    i = ngx_push_log_after(sh, &ch->log, seq);
-
-    while (i > ch->log.behind && n) {
-        m = ngx_push_log_at(sh, &ch->log, --i);
-
-        if (m->flags & NGX_PUSH_MESSAGE_KEPT) {
-            seq = m->seq - 1;
-            n--;
-        }
-    }
-
-    return n ? floor : ngx_max(seq, floor);
-}
-
-
-/* an id of this life; that of another, if "id" is one of several */
-
-static ngx_uint_t
-ngx_push_history_is_known(ngx_push_channel_t *ch, ngx_push_start_t *start)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < start->more; i++) {
-
-        if (((start->ids[i].epoch ^ ch->epoch) & NGX_PUSH_BRIEF) == 0) {
-            start->id = start->ids[i];
-            break;
-        }
-    }
-
-    return ngx_push_history_is_life(start, ch->epoch)
-           && start->id.seq <= ch->last;
-}
-
-
-static ngx_uint_t
-ngx_push_history_is_life(ngx_push_start_t *start, uint64_t epoch)
-{
-    epoch ^= start->id.epoch;
-
-    return (start->brief ? epoch & NGX_PUSH_BRIEF : epoch) == 0;
-}
-
-
-/* whether a replay from here has no message */
-
-static ngx_uint_t
-ngx_push_history_is_read(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
+ngx_push_history_rewind(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
     uint64_t seq)
 {
-    ngx_uint_t           i;
-    ngx_push_message_t  *m;
+    uint32_t              offset;
+    ngx_uint_t            i;
+    ngx_push_message_t   *m;
+    ngx_push_listener_t  *l;
 
-    i = ngx_push_log_after(sh, &ch->log, seq);
+    ch->last = seq;
+    ch->sealed = 0;
+    ngx_memory_barrier();
 
-    for ( /* void */ ; i < ch->log.n; i++) {
+    while (ch->log.n) {
+        i = ch->log.n - 1;
         m = ngx_push_log_at(sh, &ch->log, i);
 
-        if (!(m->flags & NGX_PUSH_MESSAGE_COVERED)) {
-            return 0;
+        if (m->seq <= seq) {
+            break;
         }
+
+        ngx_push_log_slot(sh, &ch->log, i)->message = 0;
+        ngx_push_log_close(sh, &ch->log, i, i + 1);
+        ngx_push_history_remove(sh, ch, m, 0);
     }
 
-    return 1;
+    ch->floor = ngx_min(ch->floor, seq);
+    ch->overrun = ngx_min(ch->overrun, seq);
+    ch->trimmed = ngx_min(ch->trimmed, seq);
+    ch->evicted = ngx_min(ch->evicted, seq);
+    ch->cleaned = ngx_min(ch->cleaned, seq);
+
+    for (offset = ch->listeners; offset; offset = l->block.link) {
+        l = ngx_push_ptr(sh, offset);
+        l->passed = ngx_min(l->passed, seq);
+    }
+
+    ngx_push_log_shrink(sh, ch);
 }
 
 

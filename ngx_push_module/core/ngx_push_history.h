@@ -24,10 +24,18 @@
  */
 
 
-/* gives the message its number, time and id; the log has room reserved */
+/*
+ * Gives the message its number, which is above all others, its time and its
+ * id; the log has room reserved.
+ */
 
 void ngx_push_history_append(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
-    ngx_push_message_t *m, ngx_push_publish_t *p);
+    ngx_push_message_t *m, ngx_push_publish_t *p, uint64_t seq);
+
+/* takes back all above the number: they were never to be */
+
+void ngx_push_history_rewind(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
+    uint64_t seq);
 
 /* what is still to be done once the newest message is in the log */
 

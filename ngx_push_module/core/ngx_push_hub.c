@@ -45,6 +45,11 @@ ngx_push_hub_start(ngx_push_zone_t *zone)
     hub->zone = zone;
     hub->generation = zone->sh->generation;
     ngx_queue_init(&hub->work);
+    ngx_queue_init(&hub->opened);
+
+    hub->open.handler = ngx_push_hub_opened;
+    hub->open.data = hub;
+    hub->open.log = ngx_cycle->log;
 
     hub->pump.handler = ngx_push_hub_pump;
     hub->pump.data = hub;
@@ -109,6 +114,10 @@ ngx_push_hub_stop(ngx_push_hub_t *hub)
 
     if (hub->tick.timer_set) {
         ngx_del_timer(&hub->tick);
+    }
+
+    if (hub->open.posted) {
+        ngx_delete_posted_event(&hub->open);
     }
 
     fd = hub->connection->fd;
@@ -255,6 +264,7 @@ ngx_push_hub_rung(ngx_event_t *rev)
 {
     uint64_t           n;
     ngx_uint_t         late;
+    ngx_push_hub_t    *hub;
     ngx_connection_t  *c;
 
     c = rev->data;
@@ -265,6 +275,12 @@ ngx_push_hub_rung(ngx_event_t *rev)
         c->close = 0;
         c->error = 0;
 
+        hub = c->data;
+
+        if (hub->zone->backplane->leave) {
+            hub->zone->backplane->leave(hub->zone);
+        }
+
         if (ngx_push_hub_exit_handler) {
             ngx_push_hub_exit_handler(late);
         }
@@ -274,7 +290,13 @@ ngx_push_hub_rung(ngx_event_t *rev)
 
     (void) ! read(c->fd, &n, sizeof(uint64_t));
 
-    ngx_push_hub_pump(&((ngx_push_hub_t *) c->data)->pump);
+    hub = c->data;
+
+    ngx_push_hub_pump(&hub->pump);
+
+    if (hub->zone->sh->mirror.nwanted && hub->zone->backplane->wake) {
+        hub->zone->backplane->wake(hub->zone);
+    }
 }
 
 
@@ -294,6 +316,10 @@ ngx_push_hub_tick(ngx_event_t *ev)
 
     if (hub->bell->ready || hub->generation != hub->zone->sh->generation) {
         ngx_push_hub_pump(&hub->pump);
+    }
+
+    if (hub->zone->backplane->tick) {
+        hub->zone->backplane->tick(hub->zone);
     }
 
     if (ngx_push_zone_superseded(hub->zone) && ngx_push_hub_exit_handler) {
@@ -333,10 +359,11 @@ ngx_push_hub_lost(ngx_push_hub_t *hub)
 
         ngx_push_hub_lose(g, &g->waiting);
         ngx_push_hub_lose(g, &g->served);
+        ngx_push_hub_lose_waiters(hub, g);
 
         g->held--;
 
-        if (g->subscriptions == 0 && g->held == 0) {
+        if (ngx_push_hub_is_idle(g) && g->held == 0) {
             ngx_push_hub_drop_group(hub, g);
         }
     }

@@ -27,6 +27,8 @@ struct ngx_push_group_s {
     ngx_queue_t           waiting;
     ngx_queue_t           served;
     ngx_queue_t           away;
+    ngx_queue_t           waiters;           /* until the log is current */
+    uint32_t              nwaiters;          /* with those being told */
     uint64_t              low;
     ngx_push_hub_t       *hub;
     ngx_push_listener_t  *listener;
@@ -51,11 +53,13 @@ struct ngx_push_hub_s {
     ngx_push_group_t     *spare;
 
     ngx_queue_t           work;
+    ngx_queue_t           opened;            /* waiters that are to hear */
     ngx_push_group_t     *current;
     ngx_push_batch_t      batch;
     uint64_t              delivered;
 
     ngx_event_t           pump;
+    ngx_event_t           open;
     ngx_event_t           tick;
     ngx_connection_t     *connection;        /* of the bell */
 };
@@ -65,6 +69,23 @@ ngx_int_t ngx_push_hub_start(ngx_push_zone_t *zone);
 void ngx_push_hub_stop(ngx_push_hub_t *hub);
 
 void ngx_push_hub_pump(ngx_event_t *ev);
+
+/* fills the hub's batch with what the first who waits in the group lacks */
+
+void ngx_push_batch_take(ngx_push_hub_t *hub, ngx_push_group_t *g);
+
+/*
+ * For a subscription of another epoch.  NGX_OK: its place is one in this as
+ * well; else what it is to be told, and b->next is where it goes on.
+ */
+
+ngx_int_t ngx_push_batch_turn(ngx_push_batch_t *b,
+    ngx_push_subscription_t *s);
+
+/* below it, a subscription has lost something */
+
+uint64_t ngx_push_batch_floor(ngx_push_channel_t *ch,
+    ngx_push_subscription_t *s);
 
 /*
  * The zone's lock.  NGX_DECLINED: it is held, but the zone was lost, and all
@@ -81,9 +102,32 @@ void ngx_push_hub_queue_group(ngx_push_hub_t *hub, ngx_push_group_t *g);
 
 void ngx_push_hub_put_away(ngx_push_group_t *g, ngx_push_subscription_t *s);
 
+/* nobody is in it any more */
+
+#define ngx_push_hub_is_idle(g)                                              \
+    ((g)->subscriptions == 0 && (g)->nwaiters == 0)
+
 /* under the lock */
 
 void ngx_push_hub_drop_group(ngx_push_hub_t *hub, ngx_push_group_t *g);
+
+/* the group of a channel, made if there is none; NULL: no room */
+
+ngx_push_group_t *ngx_push_hub_group(ngx_push_hub_t *hub,
+    ngx_push_channel_t *ch);
+
+/*
+ * Takes the lock with memory for one more group in hand.  NGX_ERROR: no
+ * memory, and no lock.
+ */
+
+ngx_int_t ngx_push_hub_lock_spare(ngx_push_hub_t *hub);
+
+/* waiters: those of a group whose log is current are to be told */
+
+void ngx_push_hub_check_waiters(ngx_push_hub_t *hub, ngx_push_group_t *g);
+void ngx_push_hub_lose_waiters(ngx_push_hub_t *hub, ngx_push_group_t *g);
+void ngx_push_hub_opened(ngx_event_t *ev);
 
 
 #endif /* _NGX_PUSH_HUB_H_INCLUDED_ */

@@ -92,6 +92,12 @@ ngx_push_module_init_process(ngx_cycle_t *cycle)
         if (ngx_push_hub_start(zp[i]) != NGX_OK) {
             return NGX_ERROR;
         }
+
+        if (zp[i]->backplane->start
+            && zp[i]->backplane->start(zp[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;
@@ -109,6 +115,10 @@ ngx_push_module_exit_process(ngx_cycle_t *cycle)
     zp = zones->elts;
 
     for (i = 0; i < zones->nelts; i++) {
+        if (zp[i]->backplane->stop) {
+            zp[i]->backplane->stop(zp[i]);
+        }
+
         if (zp[i]->hub) {
             ngx_push_hub_stop(zp[i]->hub);
         }

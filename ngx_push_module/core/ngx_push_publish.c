@@ -30,22 +30,24 @@ static void ngx_push_publish_check(ngx_push_shared_t *sh,
     ngx_push_publish_t *p, ngx_push_target_t *t, ngx_push_hand_t *h);
 static ngx_int_t ngx_push_publish_prepare(ngx_push_shared_t *sh,
     ngx_push_publish_t *p, ngx_push_target_t *t, ngx_push_hand_t *h);
-static ngx_push_message_t *ngx_push_publish_message(ngx_push_shared_t *sh,
-    ngx_push_publish_t *p);
 static ngx_int_t ngx_push_publish_fits(ngx_push_shared_t *sh,
     ngx_push_publish_t *p);
 static void ngx_push_publish_undo(ngx_push_shared_t *sh, ngx_push_hand_t *h);
 static void ngx_push_publish_commit(ngx_push_shared_t *sh,
     ngx_push_publish_t *p, ngx_push_target_t *t, ngx_push_hand_t *h);
-static void ngx_push_publish_rules(ngx_push_channel_t *ch,
-    ngx_push_rules_t *rules);
 static ngx_int_t ngx_push_publish_locked(ngx_push_shared_t *sh,
     ngx_push_publish_t *p, ngx_push_hand_t *hands, ngx_push_chime_t *chime);
 
 
 const ngx_push_backplane_t  ngx_push_backplane_null = {
     "none",
-    ngx_push_channel_publish
+    ngx_push_channel_publish,
+    ngx_push_channel_inquire,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL
 };
 
 
@@ -163,6 +165,7 @@ ngx_push_publish_check(ngx_push_shared_t *sh, ngx_push_publish_t *p,
 
     t->outcome = NGX_PUSH_CREATED;
     t->subscribers = 0;
+    t->nodes = 0;
     t->id.epoch = 0;
     t->id.seq = 0;
 
@@ -296,7 +299,7 @@ ngx_push_publish_prepare(ngx_push_shared_t *sh, ngx_push_publish_t *p,
 }
 
 
-static ngx_push_message_t *
+ngx_push_message_t *
 ngx_push_publish_message(ngx_push_shared_t *sh, ngx_push_publish_t *p)
 {
     ngx_push_message_t  *m;
@@ -347,7 +350,7 @@ ngx_push_publish_commit(ngx_push_shared_t *sh, ngx_push_publish_t *p,
     ch = h->channel;
     key = h->key;
 
-    ngx_push_publish_rules(ch, p->rules);
+    ngx_push_channel_rules(ch, p->rules);
 
     t->id.epoch = ch->epoch;
     t->id.seq = ch->last + (p->empty ? 0 : 1);
@@ -367,97 +370,17 @@ ngx_push_publish_commit(ngx_push_shared_t *sh, ngx_push_publish_t *p,
         return;
     }
 
-    ngx_push_history_append(sh, ch, h->message, p);
+    ngx_push_history_append(sh, ch, h->message, p, t->id.seq);
     sh->stats[NGX_PUSH_STAT_PUBLISHED]++;
 }
 
 
-static void
-ngx_push_publish_rules(ngx_push_channel_t *ch, ngx_push_rules_t *rules)
+void
+ngx_push_channel_rules(ngx_push_channel_t *ch, ngx_push_rules_t *rules)
 {
     ch->ttl = rules->ttl;
     ch->idle = rules->idle;
     ch->count = ngx_min(rules->count, 0xffffffff);
     ch->max_size = ngx_min(rules->max_size, 0xffffffff);
     ch->backlog = ngx_min(rules->backlog, 0xffffffff);
-}
-
-
-ngx_int_t
-ngx_push_channel_info(ngx_push_zone_t *zone, ngx_str_t *name,
-    ngx_push_info_t *info)
-{
-    ngx_int_t            rc;
-    ngx_push_shared_t   *sh;
-    ngx_push_channel_t  *ch;
-
-    sh = zone->sh;
-    rc = NGX_DECLINED;
-
-    ngx_push_zone_lock(zone);
-
-    ch = ngx_push_channel_find(sh, name);
-
-    if (ch && (ngx_push_channel_lives(ch) || ch->listeners)) {
-
-        ngx_push_history_trim(sh, ch, ngx_push_now());
-
-        info->last.epoch = ch->epoch;
-        info->last.seq = ch->last;
-        info->oldest.epoch = ch->epoch;
-        info->oldest.seq = ngx_push_history_oldest(sh, ch);
-        info->messages = ch->kept;
-        info->bytes = ch->kept_size;
-        info->subscribers = ngx_push_channel_subscribers(sh, ch);
-        info->created = ch->created;
-        info->last_publish = ch->last_publish;
-        info->ended = ch->sealed;
-
-        ngx_push_channel_settle(sh, ch);
-
-        rc = NGX_OK;
-    }
-
-    ngx_push_zone_unlock(zone);
-
-    return rc;
-}
-
-
-ngx_int_t
-ngx_push_channel_delete(ngx_push_zone_t *zone, ngx_str_t *name,
-    ngx_uint_t *subscribers)
-{
-    ngx_int_t            rc;
-    ngx_push_chime_t     chime;
-    ngx_push_shared_t   *sh;
-    ngx_push_channel_t  *ch;
-
-    sh = zone->sh;
-    rc = NGX_DECLINED;
-
-    ngx_memzero(&chime, sizeof(ngx_push_chime_t));
-
-    ngx_push_zone_lock(zone);
-
-    ch = ngx_push_channel_find(sh, name);
-
-    if (ch && (ngx_push_channel_lives(ch) || ch->listeners)) {
-
-        *subscribers = ngx_push_channel_subscribers(sh, ch);
-
-        ngx_push_channel_renew(sh, ch);
-        ngx_push_channel_call(sh, ch, &chime);
-        ngx_push_channel_settle(sh, ch);
-
-        sh->stats[NGX_PUSH_STAT_DELETED]++;
-
-        rc = NGX_OK;
-    }
-
-    ngx_push_zone_unlock(zone);
-
-    ngx_push_bell_ring(sh, &chime);
-
-    return rc;
 }

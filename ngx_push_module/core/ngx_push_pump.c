@@ -29,11 +29,6 @@ static void ngx_push_pump_collect(ngx_push_hub_t *hub);
 static ngx_push_group_t *ngx_push_pump_next(ngx_push_hub_t *hub);
 static void ngx_push_pump_pass(ngx_push_hub_t *hub, ngx_push_group_t *g);
 static void ngx_push_pump_low(ngx_push_group_t *g);
-static uint64_t ngx_push_pump_floor(ngx_push_channel_t *ch,
-    ngx_push_subscription_t *s);
-static void ngx_push_pump_take(ngx_push_hub_t *hub, ngx_push_group_t *g);
-static void ngx_push_pump_fill(ngx_push_hub_t *hub, ngx_push_channel_t *ch,
-    ngx_push_subscription_t *s);
 static ngx_uint_t ngx_push_pump_serve(ngx_push_hub_t *hub,
     ngx_push_group_t *g, ngx_uint_t budget);
 static ngx_int_t ngx_push_pump_what(ngx_push_batch_t *b,
@@ -72,7 +67,7 @@ ngx_push_hub_pump(ngx_event_t *ev)
             break;
         }
 
-        ngx_push_pump_take(hub, g);
+        ngx_push_batch_take(hub, g);
 
         ngx_push_zone_unlock(hub->zone);
 
@@ -88,7 +83,7 @@ ngx_push_hub_pump(ngx_event_t *ev)
         hub->current = NULL;
         g->held--;
 
-        if (g->subscriptions == 0) {
+        if (ngx_push_hub_is_idle(g)) {
             ngx_push_hub_drop_group(hub, g);
         }
     }
@@ -124,6 +119,10 @@ ngx_push_pump_collect(ngx_push_hub_t *hub)
         }
 
         g = hub->groups[l->slot];
+
+        if (!ngx_queue_empty(&g->waiters)) {
+            ngx_push_hub_check_waiters(hub, g);
+        }
 
         if (!ngx_queue_empty(&g->served)) {
             ngx_queue_add(&g->waiting, &g->served);
@@ -210,103 +209,11 @@ ngx_push_pump_low(ngx_push_group_t *g)
         s = ngx_queue_data(q, ngx_push_subscription_t, queue);
 
         if (s->epoch == ch->epoch
-            && s->cursor >= ngx_push_pump_floor(ch, s))
+            && s->cursor >= ngx_push_batch_floor(ch, s))
         {
             g->low = ngx_min(g->low, s->cursor);
         }
     }
-}
-
-
-/* below it, a subscription has lost something */
-
-static uint64_t
-ngx_push_pump_floor(ngx_push_channel_t *ch, ngx_push_subscription_t *s)
-{
-    return (s->cursor < s->joined) ? ch->floor
-                                   : ngx_max(ch->floor, ch->overrun);
-}
-
-
-static void
-ngx_push_pump_take(ngx_push_hub_t *hub, ngx_push_group_t *g)
-{
-    ngx_push_batch_t         *b;
-    ngx_push_channel_t       *ch;
-    ngx_push_subscription_t  *s;
-
-    b = &hub->batch;
-    ch = g->channel;
-    s = ngx_queue_data(ngx_queue_head(&g->waiting), ngx_push_subscription_t,
-                       queue);
-
-    b->zone = hub->zone;
-    b->serial++;
-    b->epoch = ch->epoch;
-    b->replay = (s->cursor < s->joined);
-    b->floor = ngx_push_pump_floor(ch, s);
-    b->last = ch->last;
-    b->oldest = ngx_push_history_oldest(hub->zone->sh, ch);
-    b->from = ngx_max(s->cursor, b->floor);
-    b->to = b->from;
-    b->top = 0;
-    b->n = 0;
-    b->complete = 0;
-    b->sealed = 0;
-
-    if (s->epoch == ch->epoch && s->cursor >= b->floor) {
-        ngx_push_pump_fill(hub, ch, s);
-    }
-}
-
-
-static void
-ngx_push_pump_fill(ngx_push_hub_t *hub, ngx_push_channel_t *ch,
-    ngx_push_subscription_t *s)
-{
-    size_t               size;
-    uint64_t             end;
-    ngx_uint_t           i;
-    ngx_push_batch_t    *b;
-    ngx_push_shared_t   *sh;
-    ngx_push_message_t  *m;
-
-    b = &hub->batch;
-    sh = hub->zone->sh;
-
-    end = b->replay ? s->joined : ch->last;
-
-    size = 0;
-    i = ngx_push_log_after(sh, &ch->log, b->from);
-
-    for ( /* void */ ; i < ch->log.n; i++) {
-        m = ngx_push_log_at(sh, &ch->log, i);
-
-        if (m->seq > end) {
-            break;
-        }
-
-        if (b->replay && m->flags & NGX_PUSH_MESSAGE_COVERED) {
-            continue;
-        }
-
-        if (b->n == NGX_PUSH_MAX_BATCH
-            || (b->n && size + m->size > NGX_PUSH_BATCH_SIZE))
-        {
-            return;
-        }
-
-        ngx_push_history_hold(sh, hub->bell, m);
-
-        b->messages[b->n++] = m;
-        b->top = m->seq;
-        b->to = m->seq;
-        size += m->size;
-    }
-
-    b->to = end;
-    b->complete = (end == ch->last);
-    b->sealed = (b->complete && ch->sealed);
 }
 
 
@@ -361,8 +268,19 @@ ngx_push_pump_serve(ngx_push_hub_t *hub, ngx_push_group_t *g,
 static ngx_int_t
 ngx_push_pump_what(ngx_push_batch_t *b, ngx_push_subscription_t *s)
 {
+    ngx_int_t  rc;
+
     if (s->epoch != b->epoch) {
-        return NGX_PUSH_DELETED;
+        rc = ngx_push_batch_turn(b, s);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (s->cursor > b->last) {
+        b->next = b->last;
+        return NGX_PUSH_FORKED;
     }
 
     if ((s->cursor < s->joined) != b->replay) {
@@ -376,6 +294,7 @@ ngx_push_pump_what(ngx_push_batch_t *b, ngx_push_subscription_t *s)
     }
 
     if (s->cursor < b->floor) {
+        b->next = b->floor;
         return NGX_PUSH_OVERRUN;
     }
 
@@ -401,11 +320,13 @@ ngx_push_pump_deliver(ngx_push_hub_t *hub, ngx_push_group_t *g,
 {
     uint64_t           cursor;
     ngx_int_t          rc;
+    ngx_uint_t         gap;
     ngx_queue_t       *queue;
     ngx_push_batch_t  *b;
 
     b = &hub->batch;
     cursor = s->cursor;
+    gap = (what >= NGX_PUSH_OVERRUN && what <= NGX_PUSH_REPLACED);
 
     rc = s->deliver(s, b, what);
 
@@ -421,12 +342,14 @@ ngx_push_pump_deliver(ngx_push_hub_t *hub, ngx_push_group_t *g,
         return;
     }
 
-    if (what == NGX_PUSH_OVERRUN
-        && (rc == NGX_OK || s->cursor >= b->floor))
+    if (gap
+        && (rc == NGX_OK
+            || (s->epoch == b->epoch && s->cursor == b->next)))
     {
         /* what is left up to here is no longer live */
 
-        s->cursor = b->floor;
+        s->epoch = b->epoch;
+        s->cursor = b->next;
         s->joined = b->last;
     }
 
@@ -445,7 +368,7 @@ ngx_push_pump_deliver(ngx_push_hub_t *hub, ngx_push_group_t *g,
         ngx_queue_init(&s->queue);
     }
 
-    if (what == NGX_PUSH_OVERRUN) {
+    if (gap) {
         ngx_queue_insert_head(&g->waiting, &s->queue);
         return;
     }

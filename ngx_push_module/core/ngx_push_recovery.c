@@ -393,6 +393,11 @@ ngx_push_recovery_finish(ngx_push_shared_t *sh)
 
     now = ngx_push_now();
 
+    /* no copy of a log is trusted until it was compared */
+
+    sh->mirror.turn++;
+    sh->mirror.up = 0;
+
     ngx_push_recovery_each(sh, b) {
 
         if (ngx_push_block_type(b) != NGX_PUSH_BLOCK_CHANNEL) {
@@ -402,7 +407,7 @@ ngx_push_recovery_finish(ngx_push_shared_t *sh)
         ch = (ngx_push_channel_t *) b;
 
         if (ch->deleted == ch->epoch) {
-            ngx_push_channel_renew(sh, ch);
+            ngx_push_channel_renew(sh, ch, 0);
         }
 
         ngx_push_history_complete(sh, ch, now);

@@ -23,6 +23,7 @@
 #define NGX_PUSH_MAGIC         0x68737570
 #define NGX_PUSH_MAX_BELLS     512
 #define NGX_PUSH_GAUGES        8
+#define NGX_PUSH_WANTED        64
 
 #define NGX_PUSH_KEY_AGE       (5 * 60 * 1000)
 #define NGX_PUSH_KEY_SHARE     8             /* of the arena, at most 1/8 */
@@ -44,6 +45,9 @@ typedef enum {
     NGX_PUSH_STAT_DELETED,
     NGX_PUSH_STAT_SWEPT,
     NGX_PUSH_STAT_RECOVERED,
+    NGX_PUSH_STAT_TURNS,
+    NGX_PUSH_STAT_HOLES,
+    NGX_PUSH_STAT_REWOUND,
     NGX_PUSH_STATS
 } ngx_push_stat_e;
 
@@ -86,6 +90,8 @@ typedef struct {
     uint64_t              touched;           /* when it was last in use */
     uint64_t              expiry;            /* [d] of the next own TTL */
 
+    ngx_push_term_t       terms[NGX_PUSH_TERMS]; /* before, newest first */
+
     ngx_push_log_t        log;
 
     uint32_t              kept;              /* [d] messages in history */
@@ -102,9 +108,11 @@ typedef struct {
     uint32_t              older;             /* [d] in an idle queue */
     uint32_t              newer;
     uint32_t              hash;
+    uint32_t              synced;            /* at this turn of the mirror */
     uint16_t              pinned;            /* [d] */
     uint8_t               sealed;
     uint8_t               known;             /* its id, to a subscriber */
+    uint8_t               mirrored;          /* its numbers are given to it */
     uint8_t               idling;            /* [d] 1 + the idle queue */
     uint8_t               name_len;
     u_char                name[];
@@ -165,6 +173,21 @@ typedef struct {
 } ngx_push_idle_t;
 
 
+/*
+ * Which worker follows the backplane for all.  A channel is current if it
+ * was read in this turn; a turn ends with the connection.
+ */
+
+typedef struct {
+    ngx_pid_t             leader;            /* 0: none */
+    uint32_t              bell;              /* of the leader */
+    uint32_t              turn;
+    uint32_t              up;                /* it hears the backplane */
+    uint32_t              nwanted;           /* more than there is room: all */
+    uint32_t              wanted[NGX_PUSH_WANTED];  /* buckets */
+} ngx_push_mirror_t;
+
+
 typedef struct {
 
     /* this much is the same in every layout */
@@ -199,6 +222,8 @@ typedef struct {
     ngx_push_idle_t       idle[2];           /* [d] without, with a life */
     uint32_t              key_oldest;        /* [d] */
     uint32_t              key_newest;
+
+    ngx_push_mirror_t     mirror;
 
     uint32_t              sweep;             /* bucket */
     uint64_t              swept;             /* when */

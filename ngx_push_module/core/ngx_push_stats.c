@@ -28,6 +28,8 @@ ngx_push_zone_stats(ngx_push_zone_t *zone, ngx_push_stats_t *stats,
     }
 
     stats->size = zone->shm_zone->shm.size;
+    stats->backplane = zone->backplane->name;
+    stats->mirrors = ngx_push_zone_mirrors(zone);
 
     ngx_push_zone_lock(zone);
 
@@ -56,6 +58,8 @@ ngx_push_stats_copy(ngx_push_shared_t *sh, ngx_push_stats_t *stats)
     stats->messages = sh->nmessages;
     stats->payload = sh->bytes;
     stats->superseded = (sh->superseded != 0);
+    stats->leader = sh->mirror.leader;
+    stats->up = sh->mirror.up;
 
     /* a bell without an owner counts nothing */
 

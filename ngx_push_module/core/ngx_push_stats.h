@@ -29,7 +29,11 @@ typedef struct {
     uint64_t                 counters[NGX_PUSH_STATS];
     ngx_push_worker_stats_t *workers;
     ngx_uint_t               nworkers;
+    const char              *backplane;      /* its name */
+    ngx_pid_t                leader;         /* who follows it, 0: none */
     unsigned                 superseded:1;
+    unsigned                 mirrors:1;      /* other pods are behind it */
+    unsigned                 up:1;           /* it is heard */
 } ngx_push_stats_t;
 
 

@@ -24,6 +24,7 @@ struct ngx_push_zone_s {
     ngx_cycle_t                *cycle;       /* of the configuration */
     ngx_push_hub_t             *hub;         /* of this worker */
     const ngx_push_backplane_t *backplane;
+    void                       *peer;        /* the backplane's own */
 };
 
 

@@ -146,6 +146,10 @@ ngx_str_t *ngx_http_push_title(ngx_uint_t status);
 
 ngx_int_t ngx_http_push_unavailable(ngx_http_request_t *r);
 
+/* 503 with Retry-After: the backplane did not answer */
+
+ngx_int_t ngx_http_push_away(ngx_http_request_t *r, ngx_str_t *more);
+
 /* 400 for a position that is malformed */
 
 ngx_int_t ngx_http_push_bad_position(ngx_http_request_t *r);

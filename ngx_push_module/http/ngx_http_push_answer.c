@@ -21,6 +21,8 @@ typedef struct {
 } ngx_http_push_title_t;
 
 
+static ngx_int_t ngx_http_push_later(ngx_http_request_t *r, char *slug,
+    char *detail, ngx_str_t *more);
 static ngx_str_t *ngx_http_push_join_values(ngx_pool_t *pool, ngx_str_t *a,
     ngx_str_t *b);
 static ngx_table_elt_t *ngx_http_push_find_header(ngx_list_t *headers,
@@ -215,6 +217,24 @@ ngx_http_push_stream(ngx_http_request_t *r, ngx_str_t *type)
 ngx_int_t
 ngx_http_push_unavailable(ngx_http_request_t *r)
 {
+    return ngx_http_push_later(r, "unavailable",
+                               "not available now, try again later", NULL);
+}
+
+
+ngx_int_t
+ngx_http_push_away(ngx_http_request_t *r, ngx_str_t *more)
+{
+    return ngx_http_push_later(r, "backplane-unavailable",
+                               "the backplane did not answer: what was asked "
+                               "for may have been done all the same", more);
+}
+
+
+static ngx_int_t
+ngx_http_push_later(ngx_http_request_t *r, char *slug, char *detail,
+    ngx_str_t *more)
+{
     ngx_str_t  value;
 
     value.data = ngx_pnalloc(r->pool, NGX_INT64_LEN);
@@ -230,9 +250,8 @@ ngx_http_push_unavailable(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_push_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                 "unavailable",
-                                 "not available now, try again later", NULL);
+    return ngx_http_push_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE, slug,
+                                 detail, more);
 }
 
 

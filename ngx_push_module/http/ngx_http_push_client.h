@@ -139,6 +139,7 @@ struct ngx_http_push_client_s {
     unsigned                        handshake:1; /* of the end: see below */
     unsigned                        protocol:1;  /* push.json */
     unsigned                        commands:1;  /* channels come and go */
+    unsigned                        asking:1;    /* is answered later */
     unsigned                        window:4;    /* deflate, 0: none */
     unsigned                        pings:2;     /* not answered */
     unsigned                        channels:9;  /* subscriptions */
@@ -296,13 +297,17 @@ size_t ngx_http_push_position_size(ngx_http_push_client_t *client);
 u_char *ngx_http_push_position(u_char *p, ngx_http_push_client_t *client,
     ngx_http_push_request_t *q, ngx_uint_t told);
 
+/* what it has asked for, and is not yet answered, is for nobody */
+
+void ngx_http_push_later_leave(ngx_http_push_client_t *client);
+
 /* delivery */
 
 ngx_int_t ngx_http_push_deliver(ngx_push_subscription_t *s,
     ngx_push_batch_t *b, ngx_uint_t what);
 
-ngx_int_t ngx_http_push_overrun(ngx_http_push_subscription_t *s,
-    ngx_push_batch_t *b);
+ngx_int_t ngx_http_push_lost(ngx_http_push_subscription_t *s,
+    ngx_push_batch_t *b, ngx_uint_t what);
 ngx_int_t ngx_http_push_incident(ngx_http_push_subscription_t *s,
     ngx_uint_t what);
 

@@ -25,7 +25,7 @@ ngx_http_push_deliver(ngx_push_subscription_t *base, ngx_push_batch_t *b,
     s = (ngx_http_push_subscription_t *) base;
     client = s->client;
 
-    if (what > NGX_PUSH_OVERRUN) {
+    if (what > NGX_PUSH_REPLACED) {
         return ngx_http_push_incident(s, what);
     }
 
@@ -36,7 +36,7 @@ ngx_http_push_deliver(ngx_push_subscription_t *base, ngx_push_batch_t *b,
     }
 
     return (what == NGX_PUSH_MESSAGES) ? client->transport->messages(s, b)
-                                       : ngx_http_push_overrun(s, b);
+                                       : ngx_http_push_lost(s, b, what);
 }
 
 

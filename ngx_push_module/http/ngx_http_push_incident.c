@@ -55,18 +55,20 @@ ngx_http_push_incident(ngx_http_push_subscription_t *s, ngx_uint_t what)
 
 
 ngx_int_t
-ngx_http_push_overrun(ngx_http_push_subscription_t *s,
-    ngx_push_batch_t *b)
+ngx_http_push_lost(ngx_http_push_subscription_t *s, ngx_push_batch_t *b,
+    ngx_uint_t what)
 {
     u_char                requested[NGX_PUSH_ID_LEN];
     ngx_push_id_t         cursor;
     ngx_http_push_gap_t   gap;
 
-    if (s->client->conf->slow_reader == NGX_HTTP_PUSH_SLOW_CLOSE) {
+    if (what == NGX_PUSH_OVERRUN
+        && s->client->conf->slow_reader == NGX_HTTP_PUSH_SLOW_CLOSE)
+    {
         return ngx_http_push_cut(s->client);
     }
 
-    cursor.epoch = b->epoch;
+    cursor.epoch = s->base.epoch;
     cursor.seq = s->base.cursor;
 
     gap.requested.data = requested;
@@ -75,14 +77,16 @@ ngx_http_push_overrun(ngx_http_push_subscription_t *s,
     gap.oldest.epoch = b->epoch;
     gap.oldest.seq = b->oldest;
     gap.id.epoch = b->epoch;
-    gap.id.seq = b->floor;
-    gap.reason = "overrun";
+    gap.id.seq = b->next;
+    gap.reason = (what == NGX_PUSH_OVERRUN) ? "overrun"
+                 : (what == NGX_PUSH_FORKED) ? "diverged" : "unknown";
 
     ngx_push_hub_channel(&s->base, &gap.channel);
 
     /* the notice has the position after the gap */
 
-    s->base.cursor = b->floor;
+    s->base.epoch = b->epoch;
+    s->base.cursor = b->next;
 
     return s->client->transport->gap(s, &gap);
 }
@@ -135,7 +139,8 @@ ngx_http_push_start_gap(ngx_http_push_request_t *q, ngx_uint_t i,
     ngx_str_t         *name;
     ngx_push_start_t  *start;
 
-    static char  *reasons[] = { "", "expired", "evicted", "unknown" };
+    static char  *reasons[] = { "", "expired", "evicted", "unknown",
+                                "diverged" };
 
     start = &q->starts[i];
 

@@ -19,6 +19,11 @@
 #define NGX_HTTP_PUSH_INFO_SIZE  512         /* an object, but for its name */
 
 
+static ngx_int_t ngx_http_push_inquire(ngx_http_request_t *r,
+    ngx_http_push_ctx_t *ctx, ngx_uint_t remove);
+static void ngx_http_push_inquired(ngx_push_inquiry_t *q, ngx_int_t rc);
+static ngx_int_t ngx_http_push_inquiry_answer(ngx_http_request_t *r,
+    ngx_push_inquiry_t *q, ngx_int_t rc);
 static u_char *ngx_http_push_info_object(u_char *p, ngx_str_t *name,
     ngx_push_info_t *info);
 static u_char *ngx_http_push_id_member(u_char *p, char *name,
@@ -33,91 +38,132 @@ static ngx_int_t ngx_http_push_send_list(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_push_info(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx)
 {
-    u_char                    *p, *start;
-    ngx_str_t                 *name;
-    ngx_uint_t                 i, known;
-    ngx_push_info_t            info;
-    ngx_http_push_loc_conf_t  *plcf;
-
-    plcf = ngx_http_get_module_loc_conf(r, ngx_http_push_module);
-
-    start = ngx_http_push_open_list(r, ctx->channels);
-    if (start == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    p = start;
-    name = ctx->channels->elts;
-    known = 0;
-
-    for (i = 0; i < ctx->channels->nelts; i++) {
-        *p++ = i ? ',' : '[';
-
-        if (ngx_push_channel_info(plcf->zone, &name[i], &info) != NGX_OK) {
-            p = ngx_cpymem(p, "null", 4);
-            continue;
-        }
-
-        known++;
-        p = ngx_http_push_info_object(p, &name[i], &info);
-
-        ctx->subscribers += info.subscribers;
-
-        ctx->id = info.last;
-        ctx->has_id = (info.last.seq != 0);
-    }
-
-    ctx->published = 1;
-
-    if (ctx->channels->nelts == 1 && ctx->has_id
-        && ngx_http_push_etag(r, &ctx->id) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_push_send_list(r, ctx->channels, start, p, known);
+    return ngx_http_push_inquire(r, ctx, 0);
 }
 
 
 ngx_int_t
 ngx_http_push_delete(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx)
 {
-    u_char                    *p, *start;
+    return ngx_http_push_inquire(r, ctx, 1);
+}
+
+
+static ngx_int_t
+ngx_http_push_inquire(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
+    ngx_uint_t remove)
+{
+    ngx_int_t                  rc;
     ngx_str_t                 *name;
-    ngx_uint_t                 i, known, subscribers;
+    ngx_uint_t                 i;
+    ngx_push_inquiry_t        *q;
     ngx_http_push_loc_conf_t  *plcf;
 
     plcf = ngx_http_get_module_loc_conf(r, ngx_http_push_module);
 
+    q = ngx_pcalloc(r->pool, sizeof(ngx_push_inquiry_t));
+    if (q == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    q->n = ctx->channels->nelts;
+    q->channels = ngx_pcalloc(r->pool, q->n * sizeof(ngx_push_info_t));
+    if (q->channels == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    name = ctx->channels->elts;
+
+    for (i = 0; i < q->n; i++) {
+        q->channels[i].channel = name[i];
+    }
+
+    q->remove = remove;
+    q->pool = r->pool;
+    q->done = ngx_http_push_inquired;
+    q->data = r;
+
+    rc = ngx_push_inquire(plcf->zone, q);
+
+    if (rc == NGX_AGAIN) {
+        r->main->count++;
+        return NGX_DONE;
+    }
+
+    return ngx_http_push_inquiry_answer(r, q, rc);
+}
+
+
+static void
+ngx_http_push_inquired(ngx_push_inquiry_t *q, ngx_int_t rc)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = q->data;
+    c = r->connection;
+
+    ngx_http_finalize_request(r, ngx_http_push_inquiry_answer(r, q, rc));
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_push_inquiry_answer(ngx_http_request_t *r, ngx_push_inquiry_t *q,
+    ngx_int_t rc)
+{
+    u_char               *p, *start;
+    ngx_uint_t            i, known;
+    ngx_push_info_t      *info;
+    ngx_http_push_ctx_t  *ctx;
+
+    if (rc != NGX_OK) {
+        return ngx_http_push_away(r, NULL);
+    }
+
+    ctx = ngx_http_push_get_ctx(r);
     start = ngx_http_push_open_list(r, ctx->channels);
+
     if (start == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     p = start;
-    name = ctx->channels->elts;
     known = 0;
 
-    for (i = 0; i < ctx->channels->nelts; i++) {
+    for (i = 0; i < q->n; i++) {
+        info = &q->channels[i];
         *p++ = i ? ',' : '[';
 
-        if (ngx_push_channel_delete(plcf->zone, &name[i], &subscribers)
-            != NGX_OK)
-        {
+        if (!info->known) {
             p = ngx_cpymem(p, "null", 4);
             continue;
         }
 
         known++;
+        ctx->subscribers += info->subscribers;
 
-        p = ngx_cpymem(p, "{\"channel\":", sizeof("{\"channel\":") - 1);
-        p = ngx_push_json_string(p, &name[i]);
-        p = ngx_sprintf(p, ",\"subscribers\":%ui}", subscribers);
+        if (q->remove) {
+            p = ngx_cpymem(p, "{\"channel\":", sizeof("{\"channel\":") - 1);
+            p = ngx_push_json_string(p, &info->channel);
+            p = ngx_sprintf(p, ",\"subscribers\":%ui}", info->subscribers);
+            continue;
+        }
 
-        ctx->subscribers += subscribers;
+        p = ngx_http_push_info_object(p, &info->channel, info);
+
+        ctx->id = info->last;
+        ctx->has_id = (info->last.seq != 0);
     }
 
     ctx->published = 1;
+
+    if (q->n == 1
+        && ctx->has_id
+        && ngx_http_push_etag(r, &ctx->id) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     return ngx_http_push_send_list(r, ctx->channels, start, p, known);
 }

@@ -10,12 +10,11 @@
 
 #include "ngx_http_push_publish.h"
 #include "ngx_push_content.h"
-#include "ngx_push_json.h"
 #include "ngx_push_sse.h"
 #include "ngx_push_utf8.h"
 
 
-/* POST and PUT: from the request to the core, and the answer */
+/* POST and PUT: from the request to the core */
 
 
 typedef struct {
@@ -28,10 +27,7 @@ static ngx_int_t ngx_http_push_publish_targets(ngx_http_request_t *r,
     ngx_http_push_post_t *post);
 static void ngx_http_push_publish_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_push_publish_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_push_publish_answer(ngx_http_request_t *r,
-    ngx_http_push_post_t *post);
-static ngx_int_t ngx_http_push_publish_refused(ngx_http_request_t *r,
-    ngx_push_publish_t *p);
+static void ngx_http_push_publish_done(ngx_push_publish_t *p, ngx_int_t rc);
 static ngx_int_t ngx_http_push_too_large(ngx_http_request_t *r);
 
 
@@ -145,11 +141,40 @@ ngx_http_push_publish_body(ngx_http_request_t *r)
 
     plcf = ngx_http_get_module_loc_conf(r, ngx_http_push_module);
 
-    if (ngx_push_publish(plcf->zone, p) != NGX_OK) {
-        return ngx_http_push_publish_refused(r, p);
-    }
+    p->pool = r->pool;
+    p->done = ngx_http_push_publish_done;
+    p->data = r;
 
-    return ngx_http_push_publish_answer(r, post);
+    rc = ngx_push_publish(plcf->zone, p);
+
+    switch (rc) {
+
+    case NGX_AGAIN:
+        r->main->count++;
+        return NGX_DONE;
+
+    case NGX_ERROR:
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    default:
+        return ngx_http_push_published(r, post->ctx, p, rc);
+    }
+}
+
+
+static void
+ngx_http_push_publish_done(ngx_push_publish_t *p, ngx_int_t rc)
+{
+    ngx_connection_t      *c;
+    ngx_http_request_t    *r;
+    ngx_http_push_post_t  *post;
+
+    r = p->data;
+    c = r->connection;
+    post = ngx_http_get_module_ctx(r, ngx_http_push_publish_module);
+
+    ngx_http_finalize_request(r, ngx_http_push_published(r, post->ctx, p, rc));
+    ngx_http_run_posted_requests(c);
 }
 
 
@@ -185,138 +210,6 @@ ngx_http_push_prepare(ngx_pool_t *pool, ngx_push_publish_t *p,
     p->body_size = body->len;
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_push_publish_answer(ngx_http_request_t *r,
-    ngx_http_push_post_t *post)
-{
-    u_char               *p, id[NGX_PUSH_ID_LEN];
-    size_t                len;
-    ngx_str_t             body, type = ngx_string("application/json");
-    ngx_uint_t            i, status;
-    ngx_push_target_t    *t;
-    ngx_http_push_ctx_t  *ctx;
-
-    ctx = post->ctx;
-    t = post->publish.targets;
-    len = sizeof("[]");
-    status = NGX_HTTP_OK;
-
-    for (i = 0; i < post->publish.ntargets; i++) {
-        len += sizeof("{\"channel\":,\"id\":\"\",\"subscribers\":},")
-               + ngx_push_json_string_size(&t[i].channel) + NGX_PUSH_ID_LEN
-               + NGX_INT_T_LEN;
-
-        if (t[i].outcome == NGX_PUSH_CREATED) {
-            status = NGX_HTTP_CREATED;
-        }
-    }
-
-    p = ngx_pnalloc(r->pool, len);
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    body.data = p;
-
-    for (i = 0; i < post->publish.ntargets; i++) {
-        *p++ = i ? ',' : '[';
-
-        p = ngx_cpymem(p, "{\"channel\":", sizeof("{\"channel\":") - 1);
-        p = ngx_push_json_string(p, &t[i].channel);
-
-        if (t[i].id.seq) {
-            ngx_push_id_format(id, &t[i].id);
-            p = ngx_sprintf(p, ",\"id\":\"%*s\"", (size_t) NGX_PUSH_ID_LEN,
-                            id);
-
-        } else {
-            p = ngx_cpymem(p, ",\"id\":null", sizeof(",\"id\":null") - 1);
-        }
-
-        p = ngx_sprintf(p, ",\"subscribers\":%ui}", t[i].subscribers);
-
-        ctx->subscribers += t[i].subscribers;
-    }
-
-    *p++ = ']';
-    body.len = p - body.data;
-
-    ctx->published = 1;
-    ctx->id = t[post->publish.ntargets - 1].id;
-    ctx->has_id = (ctx->id.seq != 0);
-
-    if (post->publish.ntargets == 1) {
-        body.data++;
-        body.len -= 2;
-
-        if (ctx->has_id && ngx_http_push_etag(r, &ctx->id) != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-    }
-
-    return ngx_http_push_answer(r, status, &type, &body);
-}
-
-
-/* the first channel that stood in the way says why */
-
-static ngx_int_t
-ngx_http_push_publish_refused(ngx_http_request_t *r, ngx_push_publish_t *p)
-{
-    u_char             *last, id[NGX_PUSH_ID_LEN];
-    ngx_str_t           more;
-    ngx_push_target_t  *t;
-
-    for (t = p->targets; t->outcome <= NGX_PUSH_REPEATED; t++) {
-        /* void */
-    }
-
-    more.data = ngx_pnalloc(r->pool,
-                            sizeof(",\"channel\":,\"id\":\"\"")
-                            + ngx_push_json_string_size(&t->channel)
-                            + NGX_PUSH_ID_LEN);
-    if (more.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    last = ngx_cpymem(more.data, ",\"channel\":",
-                      sizeof(",\"channel\":") - 1);
-    last = ngx_push_json_string(last, &t->channel);
-
-    if (t->outcome == NGX_PUSH_UNMATCHED) {
-        if (t->id.seq) {
-            ngx_push_id_format(id, &t->id);
-            last = ngx_sprintf(last, ",\"id\":\"%*s\"",
-                               (size_t) NGX_PUSH_ID_LEN, id);
-
-        } else {
-            last = ngx_cpymem(last, ",\"id\":null", sizeof(",\"id\":null") - 1);
-        }
-    }
-
-    more.len = last - more.data;
-
-    switch (t->outcome) {
-
-    case NGX_PUSH_SEALED:
-        return ngx_http_push_problem(r, NGX_HTTP_CONFLICT, "channel-sealed",
-                                     "the channel has ended", &more);
-
-    case NGX_PUSH_UNMATCHED:
-        return ngx_http_push_problem(r, NGX_HTTP_PRECONDITION_FAILED,
-                                     "precondition-failed",
-                                     "the channel's last id is another",
-                                     &more);
-
-    default: /* NGX_PUSH_FULL */
-        return ngx_http_push_problem(r, NGX_HTTP_INSUFFICIENT_STORAGE,
-                                     "zone-full",
-                                     "the message does not fit into the zone",
-                                     &more);
-    }
 }
 
 

@@ -31,6 +31,11 @@ ngx_int_t ngx_http_push_info(ngx_http_request_t *r,
 ngx_int_t ngx_http_push_delete(ngx_http_request_t *r,
     ngx_http_push_ctx_t *ctx);
 
+/* the answer to a publish, "rc" being what it came to */
+
+ngx_int_t ngx_http_push_published(ngx_http_request_t *r,
+    ngx_http_push_ctx_t *ctx, ngx_push_publish_t *publish, ngx_int_t rc);
+
 /* renders the body of a publish; NGX_ERROR: no memory */
 
 ngx_int_t ngx_http_push_prepare(ngx_pool_t *pool, ngx_push_publish_t *p,

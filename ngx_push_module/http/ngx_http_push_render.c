@@ -372,6 +372,11 @@ ngx_http_push_render_envelope(ngx_http_push_render_t *rd,
     value.epoch = rd->batch->epoch;
     value.seq = m->seq;
 
+    if (rd->batch->terms) {
+        value.epoch = ngx_push_terms_epoch(rd->batch->terms, value.epoch,
+                                           value.seq);
+    }
+
     e->id.len = ngx_push_id_format(e->id.data, &value) - e->id.data;
     e->time = m->time;
     e->text = (m->flags & NGX_PUSH_MESSAGE_TEXT) != 0;

@@ -9,11 +9,10 @@
 #include <ngx_http.h>
 
 #include "ngx_http_push_websocket.h"
-#include "ngx_http_push_publish.h"
 #include "ngx_push_pattern.h"
 
 
-/* which channels a WebSocket client may name, and publishing to them */
+/* which channels a WebSocket client may name */
 
 
 #define NGX_HTTP_PUSH_USER_MAX  255
@@ -150,41 +149,4 @@ ngx_http_push_matches(ngx_array_t *patterns, ngx_str_t *channel)
     }
 
     return 0;
-}
-
-
-ngx_int_t
-ngx_http_push_say(ngx_http_push_client_t *client, ngx_http_push_said_t *said)
-{
-    ngx_int_t                rc;
-    ngx_pool_t              *pool;
-    ngx_push_publish_t       p;
-    ngx_http_push_rights_t  *rights;
-
-    rights = ngx_http_push_rights(client);
-
-    pool = ngx_create_pool(NGX_MIN_POOL_SIZE, client->connection->log);
-    if (pool == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&p, sizeof(ngx_push_publish_t));
-
-    p.ttl = NGX_PUSH_NO_TTL;
-    p.content_type = said->content_type;
-    p.event = said->event;
-    p.user = rights->user;
-    p.rules = client->conf->rules;
-    p.targets = said->targets;
-    p.ntargets = said->ntargets;
-
-    rc = ngx_http_push_prepare(pool, &p, &said->body);
-
-    if (rc == NGX_OK) {
-        rc = ngx_push_publish(client->conf->zone, &p);
-    }
-
-    ngx_destroy_pool(pool);
-
-    return rc;
 }

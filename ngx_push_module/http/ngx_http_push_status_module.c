@@ -120,7 +120,10 @@ static ngx_http_push_number_t  ngx_http_push_status_names[] = {
     NGX_HTTP_PUSH_NUMBER("evicted_channels", NGX_PUSH_STAT_EVICTED_CHANNELS),
     NGX_HTTP_PUSH_NUMBER("deleted", NGX_PUSH_STAT_DELETED),
     NGX_HTTP_PUSH_NUMBER("swept", NGX_PUSH_STAT_SWEPT),
-    NGX_HTTP_PUSH_NUMBER("recovered", NGX_PUSH_STAT_RECOVERED)
+    NGX_HTTP_PUSH_NUMBER("recovered", NGX_PUSH_STAT_RECOVERED),
+    NGX_HTTP_PUSH_NUMBER("backplane_connects", NGX_PUSH_STAT_TURNS),
+    NGX_HTTP_PUSH_NUMBER("backplane_holes", NGX_PUSH_STAT_HOLES),
+    NGX_HTTP_PUSH_NUMBER("backplane_rewinds", NGX_PUSH_STAT_REWOUND)
 };
 
 
@@ -249,6 +252,14 @@ ngx_http_push_status_zone(u_char *p, ngx_str_t *name, ngx_push_stats_t *stats)
 
     ngx_http_push_status_sum(stats, sums);
     p = ngx_http_push_status_sums(p, sums, 1);
+
+    p = ngx_sprintf(p, "},\"backplane\":{\"name\":\"%s\"",
+                    stats->backplane);
+
+    if (stats->mirrors) {
+        p = ngx_sprintf(p, ",\"up\":%s,\"leader\":%P",
+                        stats->up ? "true" : "false", stats->leader);
+    }
 
     p = ngx_cpymem(p, "},\"counters\":{", sizeof("},\"counters\":{") - 1);
     p = ngx_http_push_status_counters(p, stats);

@@ -137,6 +137,11 @@ ngx_msec_t ngx_http_push_random_retry(ngx_http_push_subscribe_conf_t *conf);
 typedef ngx_int_t (*ngx_http_push_transport_pt)(ngx_http_request_t *r,
     ngx_http_push_ctx_t *ctx);
 
+/* calls the handler once the channels may be joined, which may be later */
+
+ngx_int_t ngx_http_push_open(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
+    ngx_http_push_transport_pt handler);
+
 ngx_int_t ngx_http_push_sse_handler(ngx_http_request_t *r,
     ngx_http_push_ctx_t *ctx);
 ngx_int_t ngx_http_push_ndjson_handler(ngx_http_request_t *r,

@@ -245,7 +245,7 @@ ngx_http_push_subscribe_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_push_handlers[transport](r, ctx);
+    return ngx_http_push_open(r, ctx, ngx_http_push_handlers[transport]);
 }
 
 

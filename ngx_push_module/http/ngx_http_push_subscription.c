@@ -212,6 +212,10 @@ ngx_http_push_leave(ngx_http_push_client_t *client)
     client->active = 0;
     ngx_http_push_nactive--;
 
+    if (client->asking) {
+        ngx_http_push_later_leave(client);
+    }
+
     hub = ngx_push_hub(client->conf->zone);
 
     if (hub == NULL) {

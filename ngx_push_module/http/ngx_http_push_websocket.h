@@ -116,17 +116,23 @@ ngx_int_t ngx_http_push_command(ngx_http_push_client_t *client,
     ngx_str_t *text);
 
 /*
- * What a client publishes.  NGX_OK, NGX_DECLINED: refused, as the outcome of
- * the target tells; NGX_ERROR: no memory.
+ * What a client publishes.  NGX_OK, NGX_DECLINED: refused, as the outcomes of
+ * the targets tell; NGX_ERROR: no memory; NGX_AGAIN: "done" is called later
+ * with what it came to, and with no client if that has gone meanwhile.
  */
 
-typedef struct {
+typedef struct ngx_http_push_said_s  ngx_http_push_said_t;
+
+struct ngx_http_push_said_s {
     ngx_str_t              body;
     ngx_str_t              content_type;
     ngx_str_t              event;
     ngx_push_target_t     *targets;
     ngx_uint_t             ntargets;
-} ngx_http_push_said_t;
+    void                 (*done)(ngx_http_push_client_t *client,
+                                 ngx_http_push_said_t *said, ngx_int_t rc);
+    void                  *data;
+};
 
 ngx_int_t ngx_http_push_say(ngx_http_push_client_t *client,
     ngx_http_push_said_t *said);

@@ -27,6 +27,11 @@ static ngx_int_t ngx_http_push_input_inflate(ngx_http_push_client_t *client,
     ngx_str_t *message);
 static ngx_int_t ngx_http_push_input_message(ngx_http_push_client_t *client,
     ngx_str_t *message);
+static void ngx_http_push_input_later(ngx_http_push_client_t *client,
+    ngx_http_push_said_t *said, ngx_int_t rc);
+static ngx_int_t ngx_http_push_input_published(
+    ngx_http_push_client_t *client, ngx_http_push_said_t *said,
+    ngx_int_t rc);
 static ngx_int_t ngx_http_push_input_publish(ngx_http_push_client_t *client,
     ngx_str_t *message);
 
@@ -215,7 +220,6 @@ ngx_http_push_input_publish(ngx_http_push_client_t *client,
     ngx_str_t *message)
 {
     ngx_int_t                      rc;
-    ngx_uint_t                     i;
     ngx_push_target_t             *target;
     ngx_http_push_said_t           said;
     ngx_http_push_input_t         *in;
@@ -246,19 +250,43 @@ ngx_http_push_input_publish(ngx_http_push_client_t *client,
         }
     }
 
-    rc = ngx_http_push_say(client, &said);
+    said.done = ngx_http_push_input_later;
 
-    for (i = 0; rc == NGX_DECLINED && i < said.ntargets; i++) {
-        if (target[i].outcome == NGX_PUSH_SEALED) {
+    rc = ngx_http_push_say(client, &said);
+    rc = ngx_http_push_input_published(client, &said, rc);
+
+    ngx_free(target);
+
+    return rc;
+}
+
+
+static void
+ngx_http_push_input_later(ngx_http_push_client_t *client,
+    ngx_http_push_said_t *said, ngx_int_t rc)
+{
+    if (client && !client->ending) {
+        (void) ngx_http_push_input_published(client, said, rc);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_push_input_published(ngx_http_push_client_t *client,
+    ngx_http_push_said_t *said, ngx_int_t rc)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; rc == NGX_DECLINED && i < said->ntargets; i++) {
+        if (said->targets[i].outcome == NGX_PUSH_SEALED) {
             rc = NGX_ABORT;
         }
     }
 
-    ngx_free(target);
-
     switch (rc) {
 
     case NGX_OK:
+    case NGX_AGAIN:
         return NGX_OK;
 
     case NGX_ABORT:

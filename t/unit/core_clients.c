@@ -38,7 +38,7 @@ struct client_s {
     ngx_uint_t               goes;           /* 1 + what it goes at */
     ngx_uint_t               lives;          /* grows as it goes */
     ngx_uint_t               lost;
-    ngx_uint_t               told[6];
+    ngx_uint_t               told[NGX_PUSH_NOTHING + 1];
     ngx_uint_t               blocked;        /* percent */
     client_t                *takes;          /* goes with it */
     unsigned                 active:1;

@@ -1,0 +1,210 @@
+
+/*
+ * Copyright (C) The ngx_push_module authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "ngx_push_hub.h"
+#include "ngx_push_bell.h"
+#include "ngx_push_channel.h"
+#include "ngx_push_mirror.h"
+
+
+/*
+ * Waiting for a channel whose log is elsewhere.  A waiter keeps a listener
+ * on the channel, as a subscription does: it is what the mirror sees, and
+ * what it rings when the log is current.
+ */
+
+
+static ngx_int_t ngx_push_waiter_join(ngx_push_hub_t *hub,
+    ngx_push_waiter_t *w, ngx_str_t *name, ngx_push_chime_t *chime);
+static void ngx_push_waiter_tell(ngx_push_hub_t *hub, ngx_queue_t *queue,
+    ngx_int_t rc);
+static void ngx_push_waiter_done(ngx_push_hub_t *hub, ngx_push_waiter_t *w);
+
+
+ngx_uint_t
+ngx_push_zone_mirrors(ngx_push_zone_t *zone)
+{
+    return zone->backplane->wake != NULL;
+}
+
+
+ngx_int_t
+ngx_push_hub_open(ngx_push_hub_t *hub, ngx_push_waiter_t *w, ngx_str_t *name)
+{
+    ngx_int_t         rc;
+    ngx_push_chime_t  chime;
+
+    w->group = NULL;
+    w->hub = hub;
+
+    if (!ngx_push_zone_mirrors(hub->zone)) {
+        return NGX_OK;
+    }
+
+    ngx_memzero(&chime, sizeof(ngx_push_chime_t));
+
+    if (ngx_push_hub_lock_spare(hub) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_push_waiter_join(hub, w, name, &chime);
+
+    ngx_push_zone_unlock(hub->zone);
+
+    ngx_push_bell_ring(hub->zone->sh, &chime);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_push_waiter_join(ngx_push_hub_t *hub, ngx_push_waiter_t *w,
+    ngx_str_t *name, ngx_push_chime_t *chime)
+{
+    ngx_push_group_t    *g;
+    ngx_push_shared_t   *sh;
+    ngx_push_channel_t  *ch;
+
+    sh = hub->zone->sh;
+
+    ch = ngx_push_channel_find(sh, name);
+
+    if (ch && ngx_push_mirror_is_current(hub->zone, ch)) {
+        return NGX_OK;
+    }
+
+    if (ch == NULL) {
+        ch = ngx_push_channel_create(sh, name);
+        if (ch == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_push_channel_pin(sh, ch);
+
+    g = ngx_push_hub_group(hub, ch);
+
+    ngx_push_channel_unpin(sh, ch);
+
+    if (g == NULL) {
+        return NGX_ERROR;
+    }
+
+    w->group = g;
+    g->nwaiters++;
+    ngx_queue_insert_tail(&g->waiters, &w->queue);
+
+    ngx_push_mirror_want(sh, ch, chime);
+
+    return NGX_AGAIN;
+}
+
+
+void
+ngx_push_hub_cancel(ngx_push_waiter_t *w)
+{
+    ngx_push_hub_t    *hub;
+    ngx_push_group_t  *g;
+
+    g = w->group;
+    hub = w->hub;
+
+    if (g == NULL) {
+        return;
+    }
+
+    ngx_queue_remove(&w->queue);
+
+    ngx_push_waiter_done(hub, w);
+}
+
+
+/* the group stays until they have joined, or have gone */
+
+void
+ngx_push_hub_check_waiters(ngx_push_hub_t *hub, ngx_push_group_t *g)
+{
+    if (!ngx_push_mirror_is_current(hub->zone, g->channel)) {
+        return;
+    }
+
+    ngx_queue_add(&hub->opened, &g->waiters);
+    ngx_queue_init(&g->waiters);
+
+    if (!hub->open.posted) {
+        ngx_post_event(&hub->open, &ngx_posted_events);
+    }
+}
+
+
+void
+ngx_push_hub_opened(ngx_event_t *ev)
+{
+    ngx_push_hub_t  *hub;
+
+    hub = ev->data;
+
+    ngx_push_waiter_tell(hub, &hub->opened, NGX_OK);
+}
+
+
+void
+ngx_push_hub_lose_waiters(ngx_push_hub_t *hub, ngx_push_group_t *g)
+{
+    ngx_push_waiter_tell(hub, &g->waiters, NGX_ERROR);
+}
+
+
+static void
+ngx_push_waiter_tell(ngx_push_hub_t *hub, ngx_queue_t *queue, ngx_int_t rc)
+{
+    ngx_queue_t        *q;
+    ngx_push_group_t   *g;
+    ngx_push_waiter_t  *w, held;
+
+    while (!ngx_queue_empty(queue)) {
+        q = ngx_queue_head(queue);
+        ngx_queue_remove(q);
+
+        w = ngx_queue_data(q, ngx_push_waiter_t, queue);
+        g = w->group;
+
+        /* it is gone once it was told */
+
+        held.group = g;
+        w->group = NULL;
+
+        w->ready(w, rc);
+
+        ngx_push_waiter_done(hub, &held);
+    }
+}
+
+
+static void
+ngx_push_waiter_done(ngx_push_hub_t *hub, ngx_push_waiter_t *w)
+{
+    ngx_push_group_t  *g;
+
+    g = w->group;
+
+    w->group = NULL;
+    g->nwaiters--;
+
+    if (g->held || !ngx_push_hub_is_idle(g)) {
+        return;
+    }
+
+    if (ngx_push_hub_lock(hub) == NGX_OK) {
+        ngx_push_hub_drop_group(hub, g);
+    }
+
+    ngx_push_zone_unlock(hub->zone);
+}

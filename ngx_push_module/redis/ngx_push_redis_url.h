@@ -1,0 +1,52 @@
+
+/*
+ * Copyright (C) The ngx_push_module authors
+ */
+
+
+#ifndef _NGX_PUSH_REDIS_URL_H_INCLUDED_
+#define _NGX_PUSH_REDIS_URL_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/*
+ * Where a Redis is:
+ *
+ *     redis://[user[:password]@]host[:port][/db]
+ *     rediss://[user[:password]@]host[:port][/db]       the same over TLS
+ *     unix:[//[user[:password]@]]/path[?db=db]
+ *
+ * User, password and path may have %XX.
+ */
+
+
+#define NGX_PUSH_REDIS_PORT    6379
+#define NGX_PUSH_REDIS_MAX_DB  65535
+
+
+typedef struct {
+    ngx_str_t   host;          /* an IPv6 address has no brackets */
+    ngx_str_t   path;          /* of a socket; then there is no host */
+    ngx_str_t   user;          /* empty: the default one */
+    ngx_str_t   password;      /* data NULL: none */
+    ngx_uint_t  db;
+    in_port_t   port;
+    unsigned    tls:1;
+    unsigned    literal:1;     /* the host is an address in brackets */
+} ngx_push_redis_url_t;
+
+
+/*
+ * Takes a URL apart; what it finds is copied to the pool, with a zero byte
+ * behind it.  NGX_OK, NGX_ERROR: no memory, NGX_DECLINED: not such a URL;
+ * then "cause" says why and has no part of it, since a password that is not
+ * escaped may stand anywhere.
+ */
+ngx_int_t ngx_push_redis_url_parse(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_push_redis_url_t *url, char **cause);
+
+
+#endif /* _NGX_PUSH_REDIS_URL_H_INCLUDED_ */

@@ -1,0 +1,247 @@
+#!/usr/bin/perl
+
+# Redis, pods, workers and links fail: no subscriber is cut off for it, and
+# none misses anything without being told.
+
+use strict;
+use warnings;
+
+use Push::Pods;
+use Push::Poll;
+use Push::Redis;
+use Push::Test;
+use Push::WebSocket;
+use Push::Ways;
+
+sub numbers { return join ' ', map { /-0*(\d+)\z/ ? $1 : '?' } @_ }
+sub ids { return map { $_->{id} } @{ $_[0]->messages } }
+
+sub reasons {
+    return join ' ', map { decode_json($_->{data})->{reason} }
+        grep { $_->{event} eq 'push.gap' } @{ $_[0]->events };
+}
+
+
+# Redis is away: who is there stays, and has what came meanwhile
+
+for_workers(1, 3, sub {
+    my $redis = Push::Redis->new(persist => 1);
+    my ($a, $b) = pods($redis, 2, workers => $_[0]);
+    my @c = map { $_->sse('/sub?channel=x') } $a, $b;
+
+    $_->wait_subscribed for @c;
+    $a->publish('/pub?channel=x', $_) for 1 .. 3;
+    $_->wait_messages(3) for @c;
+
+    $redis->kill;
+    wait_down($_) for $a, $b;
+
+    my $r = $a->publish('/pub?channel=x', 'lost');
+    is($r->status, 503, 'a publish is refused');
+    ok($r->header('Retry-After'), 'for the moment');
+    like($r->json->{type}, qr/:backplane-unavailable\z/, 'and why');
+    is($a->get('/pub?channel=x')->status, 503, 'so is what is asked');
+    is($a->delete('/pub?channel=x')->status, 503, 'and a delete');
+
+    my $c = $b->sse('/sub?channel=x');
+    $c->wait_end;
+    is($c->status, 200, 'a new subscriber');
+    ok($c->retry, 'is told when to come again');
+    is($b->get('/sub?channel=x', headers => { Accept => 'application/json' })
+         ->status, 503, 'a poll is told too');
+
+    my $ws = ws($a, '/sub?channel=x');
+    is($ws->wait_code, 1013, 'and a WebSocket');
+
+    $redis->start;
+    wait_up($_) for $a, $b;
+
+    is(numbers($b->publish('/pub?channel=x', 4)->json->{id}), 4, 'it goes on');
+    $_->wait_messages(4) for @c;
+    is_deeply($_->data, [ 1 .. 4 ], 'nothing is missing') for @c;
+    is(scalar(grep { $_->closed } @c), 0, 'nobody was cut off');
+    is(join('', map { reasons($_) } @c), '', 'nothing to be told');
+});
+
+
+# what is published while this pod does not hear Redis
+
+for_workers(1, 2, sub {
+    my $redis = Push::Redis->new;
+    my ($a, $b) = pods($redis, 2, workers => $_[0]);
+    my @c = map { $_->sse('/sub?channel=x') } $a, $b;
+
+    $_->wait_subscribed for @c;
+
+    for my $round (1 .. 10) {
+        $redis->command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+        $a->publish('/pub?channel=x', "$round.$_") for 1 .. 5;
+    }
+
+    ok($_->wait_messages(50, 30), 'all have come') for @c;
+    is_deeply($_->data, [ map { my $r = $_; map { "$r.$_" } 1 .. 5 } 1 .. 10 ],
+              'each once, in order') for @c;
+    is(join('', map { reasons($_) } @c), '', 'without a gap');
+
+    wait_up($_) for $a, $b;
+    $redis->command('SCRIPT', 'FLUSH');
+    is($b->publish('/pub?channel=x', 'flushed')->status, 201,
+       'scripts that Redis has forgotten');
+    $_->wait_messages(51) for @c;
+    is($_->data->[50], 'flushed', 'it comes') for @c;
+});
+
+
+# all is lost: another life, and everyone is told
+
+for_workers(1, 2, sub {
+    my $redis = Push::Redis->new;
+    my ($a, $b) = pods($redis, 2, workers => $_[0]);
+    my @c = map { $_->sse('/sub?channel=x') } $a, $b;
+
+    $_->wait_subscribed for @c;
+    my @old = map { $a->publish('/pub?channel=x', "old $_")->json->{id} } 1 .. 3;
+    $_->wait_messages(3) for @c;
+
+    $redis->restart('KILL');
+    wait_up($_, 30) for $a, $b;
+
+    is(numbers($b->publish('/pub?channel=x', 'new')->json->{id}), 1,
+       'numbers begin anew');
+    ok($_->wait_messages(4, 30), 'it comes') for @c;
+    is_deeply($_->data, [ 'old 1', 'old 2', 'old 3', 'new' ], 'once') for @c;
+    is(reasons($_), 'unknown', 'after a notice') for @c;
+
+    my $c = $a->sse('/sub?channel=x', headers => { 'Last-Event-ID' => $old[1] });
+    $c->wait_messages(1);
+    is(reasons($c), 'unknown', 'an old id is of another life');
+    is_deeply($c->data, ['new'], 'and all that is kept follows');
+});
+
+
+# a failover that loses the last messages
+
+for_workers(1, 2, sub {
+    my $redis = Push::Redis->new;
+    my $second = Push::Redis->new(replica_of => $redis);
+    my $port = $redis->port;
+
+    my ($a, $b) = pods($redis, 2, workers => $_[0]);
+    my @c = map { $_->sse('/sub?channel=x') } $a, $b;
+
+    $_->wait_subscribed for @c;
+    my @id = map { $a->publish('/pub?channel=x', $_)->json->{id} } 1 .. 3;
+    $second->wait_synced;
+    $second->follow(undef);
+
+    push @id, map { $a->publish('/pub?channel=x', "lost $_")->json->{id} } 4, 5;
+    $_->wait_messages(5) for @c;
+
+    # the new master comes to where the old one was
+
+    $redis->kill;
+    wait_down($_) for $a, $b;
+    $second->command('CONFIG', 'SET', 'port', $port);
+    wait_up($_, 30) for $a, $b;
+
+    is(numbers($b->publish('/pub?channel=x', 'new 4')->json->{id}), 4,
+       'the number is given again');
+    ok($_->wait_messages(6, 30), 'it comes') for @c;
+    is($_->data->[5], 'new 4', 'to all') for @c;
+    is(reasons($_), 'diverged', 'after they were told') for @c;
+    like(($c[0]->event('push.gap') // {})->{id} // '', qr/-0{13}3\z/,
+         'where both have the same');
+
+    for my $case ([ $id[2], '', 'new 4' ], [ $id[3], 'diverged', 'new 4' ],
+                  [ $id[4], 'diverged', 'new 4' ], [ $id[0], '', 2, 3, 'new 4' ])
+    {
+        my ($id, $reason, @data) = @$case;
+
+        for my $n ($a, $b) {
+            my $c = $n->sse('/sub?channel=x',
+                            headers => { 'Last-Event-ID' => $id });
+            $c->wait_messages(scalar @data);
+            is(reasons($c), $reason, "resumed from $id");
+            is_deeply($c->data, \@data, 'what follows');
+        }
+    }
+});
+
+
+# workers die, and pods are reloaded
+
+for_workers(1, 3, sub {
+    my $redis = Push::Redis->new;
+    my ($a, $b) = pods($redis, 2, workers => $_[0]);
+    my @c = map { $b->sse('/sub?channel=x') } 1 .. 6;
+    my (@before, $last);
+
+    my $publish = sub { $a->publish('/pub?channel=x', ++$last) for 1 .. 5 };
+
+    $_->wait_subscribed for @c;
+
+    for my $round (qw(kill reload kill)) {
+        my $leader = backplane($b)->{leader};
+
+        $publish->();
+        $round eq 'reload' ? $b->reload : $b->kill_worker($leader);
+        $publish->();
+
+        ok(wait_for(sub { backplane($b)->{up}
+                          && backplane($b)->{leader} != $leader }, 20),
+           "$round: another worker follows Redis");
+
+        $publish->();
+
+        # those who were cut off come back
+
+        ok(wait_for(sub {
+            for my $i (0 .. $#c) {
+                next if !$c[$i]->ended && !$c[$i]->closed;
+
+                push @{ $before[$i] }, @{ $c[$i]->data };
+                $c[$i] = $b->sse('/sub?channel=x', headers =>
+                                 { 'Last-Event-ID' => $c[$i]->last_id });
+            }
+
+            return @c == grep {
+                @{ $before[$_] // [] } + @{ $c[$_]->data } >= $last
+            } 0 .. $#c;
+        }, 30), "$round: all have all");
+    }
+
+    is(join(' ', @{ $before[$_] // [] }, @{ $c[$_]->data }),
+       join(' ', 1 .. $last), 'each once, in order') for 0 .. $#c;
+});
+
+
+# Redis is full, and Redis stands still
+
+for_workers(1, 2, sub {
+    my $redis = Push::Redis->new;
+    my ($a, $b) = pods($redis, 2, workers => $_[0], redis => 'timeout=500ms');
+    my $c = $b->sse('/sub?channel=x');
+
+    $c->wait_subscribed;
+    $a->publish('/pub?channel=x', 1);
+
+    $redis->command('CONFIG', 'SET', 'maxmemory', 1);
+    is($a->publish('/pub?channel=x', 'full')->status, 503, 'Redis is full');
+    $redis->command('CONFIG', 'SET', 'maxmemory', 0);
+    is(numbers($a->publish('/pub?channel=x', 2)->json->{id}), 2,
+       'nothing was half done');
+
+    $redis->pause;
+    is($a->publish('/pub?channel=x', 'perhaps')->status, 503, 'no answer');
+    ok(wait_for(sub { !backplane($b)->{up} }, 20), 'it is noticed');
+    $redis->resume;
+    wait_up($_, 30) for $a, $b;
+
+    is($a->publish('/pub?channel=x', 'last')->status, 201, 'it is published');
+    ok(wait_for(sub { ($c->data->[-1] // '') eq 'last' }, 20), 'it goes on');
+    is_deeply([ grep { $_ ne 'perhaps' } @{ $c->data } ], [ 1, 2, 'last' ],
+              'nothing is missing');
+    is(reasons($c), '', 'nothing to be told');
+});
+
+done_testing;
