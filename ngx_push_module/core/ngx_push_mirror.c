@@ -301,18 +301,13 @@ ngx_push_mirror_to_terms(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
 {
     uint64_t  common;
 
-    if (!ch->mirrored) {
+    if (!ch->mirrored || (ch->epoch ^ copy->epoch) & NGX_PUSH_LIFE) {
 
-        /* nobody has an id of it yet */
-
-        ch->mirrored = 1;
-        ch->epoch = copy->epoch;
-        ch->deleted = copy->deleted;
-
-    } else if ((ch->epoch ^ copy->epoch) & NGX_PUSH_LIFE) {
+        /* what was before a backplane is another life as well */
 
         ngx_push_channel_renew(sh, ch, copy->epoch);
         ch->deleted = copy->deleted;
+        ch->mirrored = 1;
 
     } else {
         common = ngx_push_mirror_common(ch, copy);
