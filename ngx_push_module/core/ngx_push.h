@@ -329,9 +329,10 @@ ngx_int_t ngx_push_channel_info(ngx_push_zone_t *zone, ngx_str_t *name,
 ngx_int_t ngx_push_channel_delete(ngx_push_zone_t *zone, ngx_str_t *name,
     ngx_uint_t *subscribers);
 
-/* 1: channels are to be opened before they are joined */
+/* 1: channels are to be opened before they are joined; it may take long */
 
 ngx_uint_t ngx_push_zone_mirrors(ngx_push_zone_t *zone);
+ngx_uint_t ngx_push_zone_is_deaf(ngx_push_zone_t *zone);
 
 /*
  * Waits until the zone's log of a channel is what the backplane has.

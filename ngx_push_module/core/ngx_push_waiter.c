@@ -35,6 +35,13 @@ ngx_push_zone_mirrors(ngx_push_zone_t *zone)
 }
 
 
+ngx_uint_t
+ngx_push_zone_is_deaf(ngx_push_zone_t *zone)
+{
+    return !zone->sh->mirror.up;
+}
+
+
 ngx_int_t
 ngx_push_hub_open(ngx_push_hub_t *hub, ngx_push_waiter_t *w, ngx_str_t *name)
 {
