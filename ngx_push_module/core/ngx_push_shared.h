@@ -183,6 +183,7 @@ typedef struct {
     uint32_t              bell;              /* of the leader */
     uint32_t              turn;
     uint32_t              up;                /* it hears the backplane */
+    uint64_t              heard;             /* its own voice, ms */
     uint32_t              nwanted;           /* more than there is room: all */
     uint32_t              wanted[NGX_PUSH_WANTED];  /* buckets */
 } ngx_push_mirror_t;

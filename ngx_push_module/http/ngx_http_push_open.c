@@ -18,8 +18,6 @@
  */
 
 
-
-
 typedef struct {
     ngx_http_request_t          *request;
     ngx_http_push_ctx_t         *ctx;
