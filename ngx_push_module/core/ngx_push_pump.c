@@ -120,7 +120,7 @@ ngx_push_pump_collect(ngx_push_hub_t *hub)
 
         g = hub->groups[l->slot];
 
-        if (!ngx_queue_empty(&g->waiters)) {
+        if (g->nwaiters) {
             ngx_push_hub_check_waiters(hub, g);
         }
 

@@ -352,6 +352,8 @@ ngx_push_zone_layout(ngx_push_zone_t *zone)
         return NULL;
     }
 
+    sh->mirror.on = (zone->backplane->wake != NULL);
+
     zone->pool->data = sh;
 
     return sh;

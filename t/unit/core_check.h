@@ -200,8 +200,11 @@ core_check_log(ngx_push_shared_t *sh, ngx_push_channel_t *ch)
                   (unsigned long) i);
         core_need(m->seq > seq && m->seq <= ch->last, "log: number");
         core_need(core_message(&sh->arena, m,
-                               ngx_push_terms_epoch(ch->terms, ch->epoch,
-                                                    m->seq)),
+                               ch->mirrored
+                               ? ngx_push_terms_epoch(
+                                     ngx_push_lineage(ch)->terms, ch->epoch,
+                                     m->seq)
+                               : ch->epoch),
                   "message is broken");
 
         seq = m->seq;

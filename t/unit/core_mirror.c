@@ -275,6 +275,7 @@ set_up(void)
 {
     zone = core_zone(512 * 1024, 4);
     zone->backplane = &mirror_backplane;
+    zone->sh->mirror.on = 1;
     one = core_worker(zone);
     two = core_worker(zone);
 
@@ -500,9 +501,9 @@ test_terms(void)
     is_int(join(one, &t, L1T3, 2), NGX_PUSH_DIVERGED, "of no known term");
     is_int(join(one, &t, L2T3, 2), NGX_PUSH_UNKNOWN, "of no known life");
 
-    is_int(ngx_push_terms_epoch(core_channel(zone, "a")->terms, L1T2, 3)
+    is_int(ngx_push_terms_epoch(ngx_push_lineage(core_channel(zone, "a"))->terms, L1T2, 3)
            == L1T1, 1, "3 is of the old term");
-    is_int(ngx_push_terms_epoch(core_channel(zone, "a")->terms, L1T2, 4)
+    is_int(ngx_push_terms_epoch(ngx_push_lineage(core_channel(zone, "a"))->terms, L1T2, 4)
            == L1T2, 1, "4 is of the new one");
 
     /* two failovers at once: the second has lost 4, and gave it again */
@@ -646,9 +647,10 @@ test_random(void)
 
             copy = copy_of(epoch, last, 0);
             lost = core_random(4);
-            copy.last -= ngx_min(last - ch->terms[0].end, lost);
+            copy.last -= ngx_min(last - ngx_push_lineage(ch)->terms[0].end, lost);
             last = copy.last;
-            ngx_memcpy(copy.terms, ch->terms, sizeof(ch->terms));
+            ngx_memcpy(copy.terms, ngx_push_lineage(ch)->terms,
+                       sizeof(copy.terms));
             (void) ngx_push_mirror_begin(zone, &name, &copy);
             (void) ngx_push_mirror_finish(zone, &name, &copy);
             run(one);
