@@ -240,6 +240,7 @@ typedef struct {
     uint64_t                  next;          /* after a gap, goes on here */
     uint64_t                  base;          /* of the history */
     uint64_t                  deleted;       /* epoch of the life before */
+    uint64_t                  was;           /* epoch of the first who waits */
     ngx_push_term_t          *terms;         /* NULL: it knows none */
     ngx_push_term_t           copy[NGX_PUSH_TERMS];
     ngx_uint_t                n;
@@ -247,6 +248,7 @@ typedef struct {
     unsigned                  replay:1;
     unsigned                  complete:1;    /* up to the log's end */
     unsigned                  sealed:1;      /* nothing comes after "to" */
+    unsigned                  beyond:1;      /* he is beyond the log's end */
 } ngx_push_batch_t;
 
 

@@ -52,6 +52,8 @@ ngx_push_batch_take(ngx_push_hub_t *hub, ngx_push_group_t *g)
     b->n = 0;
     b->complete = 0;
     b->sealed = 0;
+    b->beyond = (s->epoch == ch->epoch && s->cursor > ch->last);
+    b->was = s->epoch;
     b->terms = NULL;
 
     if (ch->mirrored) {
