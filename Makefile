@@ -206,6 +206,7 @@ bench: all bench-build    ## beside a bare server and Nchan; ROUNDS=3 RUNS=...
 bench-full: all bench-build    ## all of it, and 100,000 subscribers: half an hour
 	@FULL=1 bench/run
 	@bench/instructions
+	@bench/zone
 	@bench/many
 
 bench-build: $(B)/bench/push-bench $(B)/bench/bare    ## only build its programs
