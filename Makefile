@@ -41,7 +41,7 @@ endif
 
 
 .DELETE_ON_ERROR:
-.PHONY: all help test asan asan-build test-asan unit lint fuzz fuzz-build \
+.PHONY: all help test test-kept asan asan-build test-asan unit lint fuzz fuzz-build \
         bench bench-full bench-build cover compdb clean distclean FORCE
 
 all: $(O)/ngx_push_module.so    ## the module (default); BUILD=debug|asan|cover
@@ -88,6 +88,9 @@ test: all    ## t/*.t, or T=t/x.t; JOBS=3 at once
 	@$(if $(SUITE),PUSH_NGINX=$(NGINX) PUSH_MODULE=$(O)/ngx_push_module.so \
 	    prove -It/lib --timer -j$(JOBS) $(call VERBOSE,$(SUITE)) \
 	    $(SUITE),echo "no t/*.t")
+
+test-kept: all    ## the same with "push_hibernate off"; T=t/x.t
+	@PUSH_HIBERNATE=off $(MAKE) --no-print-directory test
 
 asan: asan-build test-asan    ## NGINX and the module under ASan and UBSan: build, test
 
@@ -209,6 +212,7 @@ bench: all bench-build    ## beside a bare server and Nchan; ROUNDS=3 RUNS=...
 bench-full: all bench-build    ## all of it, and 100,000 subscribers: half an hour
 	@FULL=1 bench/run
 	@bench/instructions
+	@bench/zone
 	@bench/many
 
 bench-build: $(B)/bench/push-bench $(B)/bench/bare    ## only build its programs

@@ -215,6 +215,42 @@ for_workers(1, 3, sub {
 });
 
 
+# push_redis comes and goes by a reload: logs of another hand are other logs
+
+for_workers(1, 2, sub {
+    my $redis = Push::Redis->new;
+    my ($a, $b) = pods($redis, 2, workers => $_[0]);
+    my $conf = $b->{conf};
+
+    my $id = $a->publish('/pub?channel=x', 'by Redis')->json->{id};
+    my $c = $b->sse('/sub?channel=x');
+    $c->wait_subscribed;
+
+    $b->reload(conf => $conf =~ s/push_redis .*//r);
+    $c->wait_end;
+    is(backplane($b)->{name}, 'none', 'it stands alone');
+
+    my $own = $b->publish('/pub?channel=x', 'alone')->json->{id};
+    is(numbers($own), 1, 'its own numbers');
+    $c = $b->sse('/sub?channel=x', headers => { 'Last-Event-ID' => $id });
+    $c->wait_messages(1);
+    is(reasons($c), 'unknown', 'which are not those of Redis');
+
+    $b->reload(conf => $conf);
+    wait_up($b);
+    $c->wait_end;
+
+    for my $case ([ $own, 'unknown', 'by Redis' ], [ $id, '', 'again' ]) {
+        my ($since, $reason, $data) = @$case;
+        $c = $b->sse('/sub?channel=x', headers => { 'Last-Event-ID' => $since });
+        $a->publish('/pub?channel=x', 'again') if $reason eq '';
+        $c->wait_messages(1);
+        is(reasons($c), $reason, "resumed from $since");
+        is($c->data->[0], $data, 'what follows');
+    }
+});
+
+
 # Redis is full, and Redis stands still
 
 for_workers(1, 2, sub {

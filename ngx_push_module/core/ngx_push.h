@@ -240,6 +240,7 @@ typedef struct {
     uint64_t                  next;          /* after a gap, goes on here */
     uint64_t                  base;          /* of the history */
     uint64_t                  deleted;       /* epoch of the life before */
+    uint64_t                  was;           /* epoch of the first who waits */
     ngx_push_term_t          *terms;         /* NULL: it knows none */
     ngx_push_term_t           copy[NGX_PUSH_TERMS];
     ngx_uint_t                n;
@@ -247,6 +248,7 @@ typedef struct {
     unsigned                  replay:1;
     unsigned                  complete:1;    /* up to the log's end */
     unsigned                  sealed:1;      /* nothing comes after "to" */
+    unsigned                  beyond:1;      /* he is beyond the log's end */
 } ngx_push_batch_t;
 
 
@@ -329,9 +331,10 @@ ngx_int_t ngx_push_channel_info(ngx_push_zone_t *zone, ngx_str_t *name,
 ngx_int_t ngx_push_channel_delete(ngx_push_zone_t *zone, ngx_str_t *name,
     ngx_uint_t *subscribers);
 
-/* 1: channels are to be opened before they are joined */
+/* 1: channels are to be opened before they are joined; it may take long */
 
 ngx_uint_t ngx_push_zone_mirrors(ngx_push_zone_t *zone);
+ngx_uint_t ngx_push_zone_is_deaf(ngx_push_zone_t *zone);
 
 /*
  * Waits until the zone's log of a channel is what the backplane has.

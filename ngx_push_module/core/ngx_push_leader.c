@@ -178,7 +178,9 @@ ngx_push_mirror_missing(ngx_push_zone_t *zone, ngx_uint_t bucket,
     for ( /* void */ ; offset; offset = ch->block.link) {
         ch = ngx_push_ptr(sh, offset);
 
-        if (ch->listeners && ch->synced != sh->mirror.turn) {
+        if (ch->listeners
+            && ngx_push_lineage(ch)->synced != sh->mirror.turn)
+        {
             name.len = ch->name_len;
             name.data = ch->name;
 
@@ -200,7 +202,7 @@ ngx_push_mirror_forget(ngx_push_zone_t *zone, ngx_str_t *name)
     ch = ngx_push_channel_find(zone->sh, name);
 
     if (ch) {
-        ch->synced = 0;
+        ngx_push_lineage(ch)->synced = 0;
     }
 
     ngx_push_zone_unlock(zone);

@@ -59,7 +59,8 @@ typedef struct {
 
 #define ngx_push_mirror_is_current(zone, ch)                                 \
     ((zone)->backplane->wake == NULL                                         \
-     || ((ch)->synced == (zone)->sh->mirror.turn && (zone)->sh->mirror.up))
+     || ((zone)->sh->mirror.up                                               \
+         && ngx_push_lineage(ch)->synced == (zone)->sh->mirror.turn))
 
 
 /*

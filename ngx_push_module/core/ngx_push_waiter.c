@@ -23,6 +23,8 @@
 
 static ngx_int_t ngx_push_waiter_join(ngx_push_hub_t *hub,
     ngx_push_waiter_t *w, ngx_str_t *name, ngx_push_chime_t *chime);
+static void ngx_push_waiter_move(ngx_queue_t *from, ngx_push_group_t *g,
+    ngx_queue_t *to);
 static void ngx_push_waiter_tell(ngx_push_hub_t *hub, ngx_queue_t *queue,
     ngx_int_t rc);
 static void ngx_push_waiter_done(ngx_push_hub_t *hub, ngx_push_waiter_t *w);
@@ -32,6 +34,13 @@ ngx_uint_t
 ngx_push_zone_mirrors(ngx_push_zone_t *zone)
 {
     return zone->backplane->wake != NULL;
+}
+
+
+ngx_uint_t
+ngx_push_zone_is_deaf(ngx_push_zone_t *zone)
+{
+    return !zone->sh->mirror.up;
 }
 
 
@@ -99,7 +108,7 @@ ngx_push_waiter_join(ngx_push_hub_t *hub, ngx_push_waiter_t *w,
 
     w->group = g;
     g->nwaiters++;
-    ngx_queue_insert_tail(&g->waiters, &w->queue);
+    ngx_queue_insert_tail(&hub->waiters, &w->queue);
 
     ngx_push_mirror_want(sh, ch, chime);
 
@@ -135,10 +144,9 @@ ngx_push_hub_check_waiters(ngx_push_hub_t *hub, ngx_push_group_t *g)
         return;
     }
 
-    ngx_queue_add(&hub->opened, &g->waiters);
-    ngx_queue_init(&g->waiters);
+    ngx_push_waiter_move(&hub->waiters, g, &hub->opened);
 
-    if (!hub->open.posted) {
+    if (!ngx_queue_empty(&hub->opened) && !hub->open.posted) {
         ngx_post_event(&hub->open, &ngx_posted_events);
     }
 }
@@ -158,7 +166,30 @@ ngx_push_hub_opened(ngx_event_t *ev)
 void
 ngx_push_hub_lose_waiters(ngx_push_hub_t *hub, ngx_push_group_t *g)
 {
-    ngx_push_waiter_tell(hub, &g->waiters, NGX_ERROR);
+    ngx_queue_t  lost;
+
+    ngx_queue_init(&lost);
+
+    ngx_push_waiter_move(&hub->waiters, g, &lost);
+    ngx_push_waiter_tell(hub, &lost, NGX_ERROR);
+}
+
+
+static void
+ngx_push_waiter_move(ngx_queue_t *from, ngx_push_group_t *g, ngx_queue_t *to)
+{
+    ngx_queue_t        *q, *next;
+    ngx_push_waiter_t  *w;
+
+    for (q = ngx_queue_head(from); q != ngx_queue_sentinel(from); q = next) {
+        next = ngx_queue_next(q);
+        w = ngx_queue_data(q, ngx_push_waiter_t, queue);
+
+        if (w->group == g) {
+            ngx_queue_remove(q);
+            ngx_queue_insert_tail(to, q);
+        }
+    }
 }
 
 

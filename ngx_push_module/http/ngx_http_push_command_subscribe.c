@@ -16,9 +16,6 @@
 /* subscribing by a command, which may have to wait for the channel */
 
 
-#define NGX_HTTP_PUSH_COMMAND_TIME  5000     /* ms, to open a channel */
-
-
 /* a subscribe that waits until its channel may be joined */
 
 typedef struct {
@@ -130,7 +127,8 @@ ngx_http_push_command_open(ngx_http_push_reply_t *reply)
     asked->timer.data = asked;
     asked->timer.log = ngx_cycle->log;
     asked->timer.cancelable = 1;
-    ngx_add_timer(&asked->timer, NGX_HTTP_PUSH_COMMAND_TIME);
+    ngx_add_timer(&asked->timer,
+                  ngx_http_push_open_time(reply->client->conf->zone));
 
     reply->kept = 1;
     asked->reply = *reply;

@@ -18,9 +18,6 @@
  */
 
 
-#define NGX_HTTP_PUSH_OPEN_TIME  5000        /* ms */
-
-
 typedef struct {
     ngx_http_request_t          *request;
     ngx_http_push_ctx_t         *ctx;
@@ -86,7 +83,7 @@ ngx_http_push_open(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
     o->timer.handler = ngx_http_push_open_late;
     o->timer.data = o;
     o->timer.log = r->connection->log;
-    ngx_add_timer(&o->timer, NGX_HTTP_PUSH_OPEN_TIME);
+    ngx_add_timer(&o->timer, ngx_http_push_open_time(plcf->zone));
 
     r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_request_empty_handler;

@@ -93,6 +93,7 @@ ngx_push_redis_follow_up(ngx_push_redis_connection_t *c)
     redis = c->data;
 
     ngx_push_redis_follow_clear(redis);
+    ngx_push_redis_canary_start(redis);
     ngx_push_redis_follow_turn(redis);
 }
 
@@ -202,6 +203,12 @@ ngx_push_redis_lead_tick(ngx_push_redis_t *redis)
 {
     ngx_uint_t    n;
     ngx_queue_t  *q;
+
+    if (!redis->channels.ready) {
+        return;
+    }
+
+    ngx_push_redis_canary_tick(redis);
 
     if (!redis->channels.ready) {
         return;
