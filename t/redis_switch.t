@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # A zone that has channels of its own is given a Redis by a reload, then another
-# prefix: what is there then is another life, whoever was there is told, and
-# nothing of before is taken for it.
+# prefix, then none again: what is there then is another life, whoever was there
+# is told, and nothing of before is taken for it.
 
 use strict;
 use warnings;
@@ -43,12 +43,18 @@ for_workers(1, 2, sub {
 
     $n->publish('/pub?channel=sealed', '', headers => { 'Push-End' => 'true' });
 
-    for my $prefix (qw(push other)) {
+    for my $prefix (qw(push other none)) {
         my $c = $n->sse('/sub?channel=x');
 
         ok($c->wait_subscribed, "$prefix: a subscriber of before");
-        $n->reload(conf => "$line prefix=$prefix;\n$conf");
-        wait_up($n);
+
+        if ($prefix eq 'none') {
+            $n->reload(conf => $conf);
+
+        } else {
+            $n->reload(conf => "$line prefix=$prefix;\n$conf");
+            wait_up($n);
+        }
 
         # the first numbers are given again
 

@@ -301,13 +301,18 @@ ngx_push_mirror_to_terms(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
 {
     uint64_t  common;
 
-    if (!ch->mirrored || (ch->epoch ^ copy->epoch) & NGX_PUSH_LIFE) {
+    if (!ch->mirrored) {
 
-        /* what was before a backplane is another life as well */
+        /* nobody has an id of it yet */
+
+        ch->mirrored = 1;
+        ch->epoch = copy->epoch;
+        ch->deleted = copy->deleted;
+
+    } else if ((ch->epoch ^ copy->epoch) & NGX_PUSH_LIFE) {
 
         ngx_push_channel_renew(sh, ch, copy->epoch);
         ch->deleted = copy->deleted;
-        ch->mirrored = 1;
 
     } else {
         common = ngx_push_mirror_common(ch, copy);
