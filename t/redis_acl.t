@@ -106,7 +106,27 @@ sub all_works {
     is($b->delete('/pub?channel=x')->status, 200, 'delete');
     ok($_->wait_end, 'all are told') for @c, $d;
 
-    # nobody listens to what has ended, so after a while it is unsubscribed
+    # a topic that is gone, more than is kept, a history that is gone
+
+    is($a->publish('/pub?channel=o', 'x', headers => { Topic => 't', TTL => $_ })
+        ->status, 201, 'a topic') for 60, 0;
+
+    $a->publish('/few?channel=t', $_) for 1 .. 5;
+    $redis->command('DEL', grep { /:s:t\z/ } @{ $redis->command('KEYS', '*') });
+    is($a->publish('/few?channel=t', 'x')->status, 201, 'it goes on');
+
+    # all rights were needed; the last one is, half a minute after the last
+    # subscriber of a channel has gone
+
+    my $calls = $redis->command('INFO', 'commandstats');
+
+    for my $name (map { s/\A\+//r } grep { /\A\+/ && $_ ne '+unsubscribe' } @rules)
+    {
+        like($calls, qr/^cmdstat_\Q$name\E:calls=[1-9]/m, "$name was called");
+    }
+
+    is($redis->command('ACL', 'DRYRUN', 'push', 'UNSUBSCRIBE', 'x'), 'OK',
+       'unsubscribe');
 
     is_deeply($redis->command('ACL', 'LOG'), [], 'Redis refused nothing');
     is(scalar(map { $_->log_lines(qr/NOPERM|refused/) } $a, $b, $c), 0,
