@@ -8,6 +8,7 @@ use warnings;
 
 use Push::Pods;
 use Push::Poll;
+use Push::Proxy;
 use Push::Redis;
 use Push::Test;
 use Push::WebSocket;
@@ -164,6 +165,49 @@ for_workers(1, 2, sub {
             is(reasons($c), $reason, "resumed from $id");
             is_deeply($c->data, \@data, 'what follows');
         }
+    }
+});
+
+
+# a pod comes back late: what it has is of another log, which is longer
+
+for_workers(1, 2, sub {
+    for my $tail (0, 1) {
+        my $redis = Push::Redis->new;
+        my $second = Push::Redis->new;
+        my $proxy = Push::Proxy->new($redis->port);
+        my ($a) = pods($redis, 1, workers => $_[0]);
+        my $b = pod($redis, workers => $_[0],
+                    url => 'redis://127.0.0.1:' . $proxy->port);
+        my $c = $b->sse('/sub?channel=x');
+        my $port = $redis->port;
+
+        $c->wait_subscribed;
+        $a->publish('/pub?channel=x', $_) for 1 .. 3;
+
+        if ($tail) {
+            $second->follow($redis);
+            $second->wait_synced;
+            $second->follow(undef);
+        }
+
+        $a->publish('/pub?channel=x', $_) for qw(lost lost);
+        $c->wait_messages(5);
+
+        $redis->kill;
+        wait_down($_) for $a, $b;
+        $proxy->target(1);
+        $second->command('CONFIG', 'SET', 'port', $port);
+        wait_up($a);
+
+        my @new = map { "new $_" } 1 .. 8;
+        $a->publish('/pub?channel=x', $_) for @new;
+        $proxy->target($port);
+        wait_up($b);
+
+        ok($c->wait_messages(13, 10), 'all have come');
+        is_deeply([ @{ $c->data }[5 .. 12] ], \@new, 'all of the new log');
+        is(reasons($c), $tail ? 'diverged' : 'unknown', 'after a notice');
     }
 });
 

@@ -75,7 +75,10 @@ ngx_push_mirror_begin(ngx_push_zone_t *zone, ngx_str_t *name,
 
     } else if (ch) {
         ngx_push_mirror_to_terms(zone->sh, ch, copy);
-        rc = NGX_OK;
+
+        /* what was read follows on what was here then */
+
+        rc = (ch->last < copy->asked_last) ? NGX_AGAIN : NGX_OK;
     }
 
     ngx_push_mirror_close(zone, ch);

@@ -109,7 +109,8 @@ ngx_int_t ngx_push_mirror_state(ngx_push_zone_t *zone, ngx_str_t *name,
  * The channel is to be as the backplane has it: another life, another term,
  * a shorter log.  What follows is appended by ngx_push_mirror_fill(), and
  * ngx_push_mirror_finish() makes it current.  NGX_OK; NGX_DECLINED: it is
- * gone; NGX_AGAIN: it has gone on since, and must be read again.
+ * gone; NGX_AGAIN: it has gone on since, or back to before what was asked
+ * for, and must be read again.
  */
 
 ngx_int_t ngx_push_mirror_begin(ngx_push_zone_t *zone, ngx_str_t *name,
