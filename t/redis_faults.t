@@ -295,6 +295,27 @@ for_workers(1, 2, sub {
 });
 
 
+# a worker that is to go waits for the answer to what it has published
+
+for_workers(1, 2, sub {
+    my $redis = Push::Redis->new;
+    my $proxy = Push::Proxy->new($redis->port);
+    my $n = pod($redis, workers => $_[0], redis => 'timeout=10s',
+                url => 'redis://127.0.0.1:' . $proxy->port);
+
+    $proxy->delay(1);
+
+    my $r = Push::HTTP::Response->new($n, '/pub?channel=x', method => 'POST',
+                                      body => 'on its way');
+
+    ok(wait_for(sub { $proxy->holds(qr/on its way/) }, 20), 'it is on its way');
+    $n->reload;
+    $r->wait_end(20);
+    is($r->status, 201, 'and is answered');
+    ok($n->wait_old_workers(20), 'then the worker goes');
+});
+
+
 # Redis is full, and Redis stands still
 
 for_workers(1, 2, sub {

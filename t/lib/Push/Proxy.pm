@@ -57,6 +57,17 @@ sub target { $_[0]{target} = $_[1] }
 sub delay { $_[0]{delay} = $_[1] }
 
 
+# whether such bytes are held just now
+
+sub holds {
+    my ($self, $re) = @_;
+
+    return scalar grep { $_->[1] =~ $re }
+        map { @{ $_->{near}{queue} }, @{ $_->{far}{queue} } }
+        values %{ $self->{links} };
+}
+
+
 # From now on nothing passes, though all stays open; the connections that
 # there are then stay so for ever, new ones until it is healed.
 
