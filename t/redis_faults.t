@@ -212,6 +212,45 @@ for_workers(1, 2, sub {
 });
 
 
+# an id from a pod that is ahead is none of a log that has diverged
+
+for_workers(1, 2, sub {
+    my $redis = Push::Redis->new;
+    my $proxy = Push::Proxy->new($redis->port);
+    my ($a) = pods($redis, 1, workers => $_[0]);
+    my $b = pod($redis, workers => $_[0], redis => 'timeout=10s',
+                url => 'redis://127.0.0.1:' . $proxy->port);
+    my $c = $b->sse('/sub?channel=x');
+
+    $c->wait_subscribed;
+    my $id = $a->publish('/pub?channel=x', 1)->json->{id};
+    $c->wait_messages(1);
+
+    for (1, 2) {
+        $proxy->delay(0.7);
+        $id = $a->publish('/pub?channel=x', 'next')->json->{id};
+
+        my $d = $b->sse('/sub?channel=x', headers => { 'Last-Event-ID' => $id });
+        $d->wait_subscribed;
+        $proxy->heal;
+        is($d->event('push.subscribed')->{id}, $id, 'resumed');
+
+        my $next = $a->publish('/pub?channel=x', 'last')->json->{id};
+        $d->wait_messages(1);
+        is($d->last_id, $next, 'what follows');
+        is(reasons($d), '', 'nothing to be told');
+    }
+
+    my $json = ws($b, '/sub?channel=', protocol => 'push.json');
+
+    $json->wait_open;
+    $proxy->delay(0.7);
+    $id = $a->publish('/pub?channel=x', 'next')->json->{id};
+    $json->command({ subscribe => 'x', since => $id, ref => 's' });
+    is($json->wait_object(ref => 's')->{id}, $id, 'the same by a command');
+});
+
+
 # workers die, and pods are reloaded
 
 for_workers(1, 3, sub {

@@ -143,7 +143,7 @@ ngx_push_redis_read_call(ngx_push_redis_read_t *read)
     call->nkeys = 3;
     call->argc = 0;
 
-    (void) ngx_push_mirror_state(call->redis->zone, channel, &read->asked);
+    (void) ngx_push_mirror_ask(call->redis->zone, channel, &read->asked);
 
     if (ngx_push_redis_call_key(call, NGX_PUSH_REDIS_META, channel) != NGX_OK
         || ngx_push_redis_call_key(call, NGX_PUSH_REDIS_STREAM, channel)
@@ -260,6 +260,7 @@ ngx_push_redis_read_entries(ngx_push_redis_read_t *read, redisReply *reply)
 
     copy.asked_epoch = read->asked.epoch;
     copy.asked_last = read->asked.last;
+    copy.asked = read->asked.asked;
 
     rc = ngx_push_mirror_begin(zone, channel, &copy);
 
