@@ -341,12 +341,17 @@ ngx_uint_t ngx_push_zone_is_deaf(ngx_push_zone_t *zone);
  * NGX_OK: it is so; NGX_AGAIN: w->ready() is called once, when it is, or,
  * with NGX_ERROR, when the zone was lost; NGX_ERROR: no memory, or no room.
  * Who no longer waits calls ngx_push_hub_cancel().
+ *
+ * A place that is not in the log may come from a node that is ahead of this
+ * one: with "start" set, the log must have been read after that was asked.
  */
 
 struct ngx_push_waiter_s {
     ngx_queue_t               queue;
     ngx_push_group_t         *group;         /* NULL: does not wait */
     ngx_push_hub_t           *hub;
+    ngx_push_start_t         *start;         /* or NULL */
+    uint32_t                  since;         /* the reading of that moment */
     void                    (*ready)(ngx_push_waiter_t *w, ngx_int_t rc);
     void                     *data;
 };

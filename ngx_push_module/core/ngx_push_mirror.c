@@ -36,31 +36,6 @@ static void ngx_push_mirror_add(ngx_push_zone_t *zone,
 
 
 ngx_int_t
-ngx_push_mirror_state(ngx_push_zone_t *zone, ngx_str_t *name,
-    ngx_push_mirrored_t *state)
-{
-    ngx_push_channel_t  *ch;
-
-    ngx_memzero(state, sizeof(ngx_push_mirrored_t));
-
-    ngx_push_zone_lock(zone);
-
-    ch = ngx_push_channel_find(zone->sh, name);
-
-    if (ch) {
-        state->epoch = ch->mirrored ? ch->epoch : 0;
-        state->last = ch->mirrored ? ch->last : 0;
-        state->listeners = (ch->listeners != 0);
-        state->current = ngx_push_mirror_is_current(zone, ch);
-    }
-
-    ngx_push_zone_unlock(zone);
-
-    return ch ? NGX_OK : NGX_DECLINED;
-}
-
-
-ngx_int_t
 ngx_push_mirror_begin(ngx_push_zone_t *zone, ngx_str_t *name,
     ngx_push_copy_t *copy)
 {
@@ -76,7 +51,7 @@ ngx_push_mirror_begin(ngx_push_zone_t *zone, ngx_str_t *name,
     } else if (ch) {
         ngx_push_mirror_to_terms(zone->sh, ch, copy);
 
-        /* what was asked for follows what is not there any more */
+        /* what was read follows on what was here then */
 
         rc = (ch->last < copy->asked_last) ? NGX_AGAIN : NGX_OK;
     }
@@ -139,6 +114,7 @@ ngx_push_mirror_finish(ngx_push_zone_t *zone, ngx_str_t *name,
         ch->created = copy->created;
         ch->sealed |= copy->sealed;
         ngx_push_lineage(ch)->synced = zone->sh->mirror.turn;
+        ngx_push_lineage(ch)->read = copy->asked;
     }
 
     ngx_push_mirror_close(zone, ch);

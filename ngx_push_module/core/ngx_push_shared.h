@@ -121,6 +121,9 @@ typedef struct {
 typedef struct {
     ngx_push_term_t       terms[NGX_PUSH_TERMS]; /* before, newest first */
     uint32_t              synced;            /* read in this turn; 0: never */
+    uint32_t              asked;             /* readings that have begun */
+    uint32_t              read;              /* of these, the last to end */
+    uint32_t              doubted;           /* one as late as this is due */
 } ngx_push_lineage_t;
 
 

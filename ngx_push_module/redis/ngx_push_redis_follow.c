@@ -285,10 +285,12 @@ ngx_push_redis_follow(void *data, ngx_str_t *name)
                                                           hash);
     if (f) {
 
-        if (f->subscribed && f->read == NULL && !f->waiting) {
+        /* the zone has lost it meanwhile, or somebody doubts what it has */
 
-            /* the zone has lost it meanwhile */
+        if (f->read) {
+            f->again = 1;
 
+        } else if (f->subscribed && !f->waiting) {
             f->waiting = 1;
             ngx_queue_insert_tail(&redis->unread, &f->unread);
         }

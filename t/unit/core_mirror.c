@@ -28,6 +28,7 @@ static ngx_push_zone_t   *zone, *one, *two;
 static ngx_uint_t         woken;
 static ngx_push_waiter_t *waited;
 static ngx_int_t          waited_rc;
+static ngx_uint_t         again, missing;
 
 
 static void
@@ -195,6 +196,30 @@ copy_of(uint64_t epoch, uint64_t last, uint64_t floor)
 }
 
 
+/* where the log has gone back, what was read begins too late: once more */
+
+static ngx_int_t
+begin(ngx_str_t *name, ngx_push_copy_t *copy)
+{
+    ngx_int_t            rc;
+    ngx_push_channel_t  *ch;
+
+    rc = ngx_push_mirror_begin(zone, name, copy);
+
+    if (rc == NGX_AGAIN) {
+        again++;
+
+        ch = core_channel(zone, "a");
+        copy->asked_epoch = ch->epoch;
+        copy->asked_last = ch->last;
+
+        rc = ngx_push_mirror_begin(zone, name, copy);
+    }
+
+    return rc;
+}
+
+
 /* reads all of it, as a leader would; from and to: what is kept */
 
 static void
@@ -208,7 +233,7 @@ read_all(ngx_push_copy_t *copy, uint64_t from, uint64_t to)
 
     name = core_str("a");
 
-    is_int(ngx_push_mirror_begin(zone, &name, copy), NGX_OK, "begin");
+    is_int(begin(&name, copy), NGX_OK, "begin");
 
     for (seq = from; from && seq <= to; seq++) {
         ngx_memzero(&say, sizeof(core_say_t));
@@ -267,6 +292,13 @@ waiter_ready(ngx_push_waiter_t *w, ngx_int_t rc)
 {
     waited = w;
     waited_rc = rc;
+}
+
+
+static void
+miss(void *data, ngx_str_t *name)
+{
+    missing++;
 }
 
 
@@ -377,6 +409,73 @@ test_waiting(void)
 }
 
 
+/* an id that is not in the log may be of one that is ahead of it */
+
+static void
+test_doubt(void)
+{
+    ngx_str_t            name;
+    ngx_push_copy_t      copy;
+    ngx_push_start_t     start;
+    ngx_push_waiter_t    w, v;
+    ngx_push_mirrored_t  before, state;
+
+    set_up();
+    name = core_str("a");
+    ngx_memzero(&start, sizeof(ngx_push_start_t));
+    ngx_memzero(&w, sizeof(ngx_push_waiter_t));
+    start.at = NGX_PUSH_AT_ID;
+    w.ready = waiter_ready;
+    w.start = &start;
+    waited = NULL;
+
+    (void) known();
+    copy = copy_of(L1T1, 5, 0);
+    read_all(&copy, 1, 5);
+    run(two);
+    waited = NULL;
+
+    start.id.epoch = L1T1;
+    start.id.seq = 5;
+    is_int(ngx_push_hub_open(two->hub, &w, &name), NGX_OK, "in the log");
+
+    start.id.seq = 6;
+    is_int(ngx_push_mirror_ask(zone, &name, &before), NGX_OK, "a reading");
+    is_int(ngx_push_hub_open(two->hub, &w, &name), NGX_AGAIN, "ahead of it");
+    missing = 0;
+    ngx_push_mirror_missing(zone, core_channel(zone, "a")->hash, miss, NULL);
+    is_int(missing, 1, "it is to be read");
+
+    copy = copy_of(L1T1, 5, 0);
+    copy.asked = before.asked;
+    read_all(&copy, 0, 0);
+    run(two);
+    ok(waited == NULL, "what began before is not enough");
+
+    is_int(ngx_push_mirror_ask(zone, &name, &state), NGX_OK, "another one");
+    ngx_push_mirror_missing(zone, core_channel(zone, "a")->hash, miss, NULL);
+    is_int(missing, 1, "once is enough");
+    v = w;
+    start.id.epoch = L1T2;
+    is_int(ngx_push_hub_open(two->hub, &v, &name), NGX_AGAIN, "of a new term");
+
+    copy = copy_of(L1T1, 6, 0);
+    copy.asked = state.asked;
+    read_all(&copy, 6, 6);
+    run(two);
+    ok(waited == &w && waited_rc == NGX_OK, "what began later is");
+
+    (void) ngx_push_mirror_ask(zone, &name, &state);
+    copy = copy_of(L1T1, 6, 0);
+    copy.asked = state.asked;
+    read_all(&copy, 0, 0);
+    run(two);
+    ok(waited == &v && waited_rc == NGX_OK, "even if it is not found");
+
+    tear_down("doubt");
+}
+
+
 /* next, seen, missing; own ones are never more than the next */
 
 static void
@@ -478,8 +577,10 @@ test_terms(void)
 
     /* the new master knows no more of it yet */
 
+    is_int(again, 0, "nothing was read twice");
     copy = copy_of(L1T1, 3, 0);
     read_all(&copy, 0, 0);
+    is_int(again, 1, "what was asked for began behind it");
     run(one);
     run(two);
     is_told(&r, "-2", "taken back: told at once");
@@ -692,6 +793,7 @@ main(void)
 
     test_epoch();
     test_waiting();
+    test_doubt();
     test_following();
     test_terms();
     test_lives();
