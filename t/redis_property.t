@@ -49,13 +49,14 @@ sub id {
     return sprintf '%s-%014d', $text, $seq;
 }
 
-# term 1 has 1 to 5, of which 4 and 5 were lost; term 2 began at 4
+# term 1 has 1 to 5, of which 4 and 5 were lost; term 2 began at 4, and term 3
+# went on from 5, but was lost
 
 sub told {
     my ($entries, %opt) = @_;
 
     my $o = Push::Oracle::Pods->new(lossy => { a => $opt{lossy} });
-    my %at = (t => [ 7, 1, 2 ], map({ $_ => [ 7, 1, $_ ] } 1, 3, 4, 5),
+    my %at = (t => [ 7, 1, 2 ], l3 => [ 7, 3, 3 ], map({ $_ => [ 7, 1, $_ ] } 1, 3, 4, 5),
               map { ("n$_" => [ 7, 2, $_ ], "x$_" => [ 8, 9, $_ ]) } 1 .. 6);
 
     for my $name (1, 't', 3 .. 5, qw(n4 n5 n6 x1)) {
@@ -64,6 +65,7 @@ sub told {
     }
 
     $o->lineage->note('a', 7, 1, 1, 2, 4);
+    $o->lineage->note('a', 7, 1, 1, 3, 6);
     $o->lineage->cut('a', 7, 1, 3) unless $opt{whole};
     $o->happens($_) for @{ $opt{happened} // [] };
     $_->{sent} = 1 for values %{ $o->{published} };
@@ -97,6 +99,8 @@ subtest 'the checker' => sub {
     is(told([ @start, @fork, [ end => undef ],
               [ connect => undef, requested => 5 ], ['subscribed'],
               @gap, @new ]), '', 'told at the start');
+    is(told([ [ connect => undef, requested => 'l3' ], ['subscribed'], @gap,
+              @new ]), '', 'told after a term that was lost');
     is(told([ @start, @fork, [ gap => 'x1', reason => 'unknown' ] ], @all), '',
        'another life');
     is(told([ @start, [ gap => 3, reason => 'expired' ], @new ], lossy => 1), '',
