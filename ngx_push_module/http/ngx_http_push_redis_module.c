@@ -274,8 +274,6 @@ ngx_http_push_redis_find_zone(ngx_conf_t *cf,
 }
 
 
-/* names alone are looked up */
-
 static void
 ngx_http_push_redis_set_resolver(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
 {
@@ -284,15 +282,16 @@ ngx_http_push_redis_set_resolver(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (clcf->resolver == NULL
-        || clcf->resolver->connections.nelts == 0
-        || conf->url.path.len
-        || conf->url.literal
-        || ngx_inet_addr(conf->url.host.data, conf->url.host.len)
-           != INADDR_NONE)
+        || clcf->resolver->connections.nelts == 0)
     {
         return;
     }
 
     conf->resolver = clcf->resolver;
     conf->resolver_timeout = conf->connect_timeout;
+
+    if (conf->sentinels) {
+        conf->sentinels->resolver = conf->resolver;
+        conf->sentinels->resolver_timeout = conf->resolver_timeout;
+    }
 }

@@ -69,6 +69,16 @@ ngx_push_redis_start(ngx_push_zone_t *zone)
     redis->commands.data = redis;
     redis->commands.up = ngx_push_redis_up;
 
+    if (redis->conf->sentinels) {
+        redis->finder.conf = redis->conf->sentinels;
+        redis->finder.users[0] = &redis->commands;
+        redis->finder.users[1] = &redis->channels;
+        redis->commands.sentinel = &redis->finder;
+        redis->channels.sentinel = &redis->finder;
+
+        ngx_push_redis_sentinel_start(&redis->finder);
+    }
+
     ngx_push_redis_connect(&redis->commands);
 
     /* the first who is here leads */
@@ -102,6 +112,10 @@ ngx_push_redis_stop(ngx_push_zone_t *zone)
 
     ngx_push_redis_leave(zone);
     ngx_push_redis_close(&redis->commands);
+
+    if (redis->conf->sentinels) {
+        ngx_push_redis_sentinel_stop(&redis->finder);
+    }
 }
 
 

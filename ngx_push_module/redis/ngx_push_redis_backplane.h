@@ -12,6 +12,7 @@
 #include "ngx_push_mirror.h"
 #include "ngx_push_redis.h"
 #include "ngx_push_redis_script.h"
+#include "ngx_push_redis_sentinel.h"
 
 
 /* what the files of the backplane share */
@@ -92,6 +93,7 @@ struct ngx_push_redis_s {
     ngx_push_redis_conf_t        *conf;
     ngx_push_redis_connection_t   commands;
     ngx_push_redis_connection_t   channels;  /* the leader's */
+    ngx_push_redis_sentinel_t     finder;    /* of the master for both */
 
     /* the leader's: what it follows */
 
