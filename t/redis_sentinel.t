@@ -38,8 +38,8 @@ sub group {
 }
 
 sub sentinel_pods {
-    my ($workers, $url) = @_;
-    return map { pod(undef, url => $url, workers => $workers) } 1, 2;
+    my ($workers, $url, %opt) = @_;
+    return map { pod(undef, url => $url, workers => $workers, %opt) } 1, 2;
 }
 
 sub promoted {
@@ -176,7 +176,11 @@ for_workers(1, 2, sub {
 for_workers(1, 3, sub {
     my $user = 'user push on >secret ~* &* +@all';
     my ($master, $replica, @sentinels) = group(conf => $user);
-    my ($a, $b) = sentinel_pods($_[0], url('push:secret@', @sentinels));
+
+    # not asked for long: it is the word of a switch that counts
+
+    my ($a, $b) = sentinel_pods($_[0], url('push:secret@', @sentinels),
+                                redis => 'timeout=60s');
     my @c = map { $_->sse('/sub?channel=x') } $a, $b;
 
     $_->wait_subscribed for @c;

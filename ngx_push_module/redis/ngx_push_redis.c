@@ -165,6 +165,7 @@ ngx_push_redis_up(ngx_push_redis_connection_t *c)
     redis = c->data;
 
     if (redis->leading) {
+        ngx_push_redis_advise(redis);
         ngx_push_redis_read_some(redis);
     }
 }

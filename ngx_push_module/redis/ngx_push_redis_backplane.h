@@ -107,8 +107,11 @@ struct ngx_push_redis_s {
     ngx_uint_t                    bucket;    /* up to here all is looked at */
     ngx_event_t                   scan;
 
+    uint32_t                      advised;   /* the term that was looked at */
+
     unsigned                      leading:1;
     unsigned                      leaving:1;
+    unsigned                      unsaved:1; /* there is no append-only file */
 };
 
 
@@ -163,6 +166,10 @@ void ngx_push_redis_lead(ngx_push_redis_t *redis);
 void ngx_push_redis_unlead(ngx_push_redis_t *redis);
 void ngx_push_redis_lead_tick(ngx_push_redis_t *redis);
 void ngx_push_redis_lead_wake(ngx_push_redis_t *redis);
+
+/* warns of what in the configuration of Redis loses messages */
+
+void ngx_push_redis_advise(ngx_push_redis_t *redis);
 
 /* what comes on the connection for channels */
 
