@@ -200,6 +200,45 @@ subtest 'zones' => sub {
 };
 
 
+subtest 'push_redis_ack' => sub {
+    my $redis = 'push_redis redis://127.0.0.1;';
+
+    for my $value ('accepted', 'replicated 1 100ms', 'replicated 100 1999ms') {
+        for my $text ("push_redis_ack $value; $redis",
+                      "$redis push_redis_ack $value;")
+        {
+            my ($good, $said) = check($text);
+
+            ok($good, "good: $text") or diag($said);
+            unlike($said, qr/warn|emerg/, 'nothing is said');
+        }
+    }
+
+    for ([ '', 'invalid number of arguments' ],
+         [ 'all', 'takes "accepted", or "replicated"' ],
+         [ 'replicated', 'takes "accepted", or "replicated"' ],
+         [ 'accepted 1 1s', 'takes "accepted", or "replicated"' ],
+         [ 'replicated 1', 'invalid number of arguments' ],
+         [ 'replicated 0 1s', 'invalid number of replicas "0"' ],
+         [ 'replicated 101 1s', 'invalid number of replicas "101"' ],
+         [ 'replicated x 1s', 'invalid number of replicas "x"' ],
+         [ 'replicated 1 x', 'invalid time "x"' ],
+         [ 'replicated 1 0', 'invalid time "0"' ],
+         [ 'replicated 1 2s', 'needs a "timeout" above the time' ],
+         [ 'accepted; push_redis_ack accepted', 'is duplicate' ])
+    {
+        my ($good, $said) = check("$redis push_redis_ack $_->[0];");
+
+        ok(!$good, "bad: $_->[0]");
+        like($said, qr/\[emerg\] .*$_->[1].* in \S+:\d+$/m, 'cause and place');
+        like($said, qr/\[emerg\] .*"push_redis_ack"/, 'directive');
+    }
+
+    bad('redis://127.0.0.1 timeout=1s', 'needs a "timeout" above the time',
+        'push_redis_ack replicated 1 1s;');
+};
+
+
 subtest 'places' => sub {
     bad('redis://127.0.0.1', 'directive is not allowed here',
         'server { listen 127.0.0.1:2;', "}\n$end");

@@ -64,6 +64,9 @@ ngx_push_redis_start(ngx_push_zone_t *zone)
 
     redis = zone->peer;
 
+    ngx_queue_init(&redis->asked);
+    ngx_queue_init(&redis->unsure);
+
     redis->commands.conf = redis->conf;
     redis->commands.log = ngx_cycle->log;
     redis->commands.data = redis;

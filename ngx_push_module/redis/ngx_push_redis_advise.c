@@ -29,6 +29,8 @@ static void ngx_push_redis_advise_save(ngx_push_redis_connection_t *c,
     redisReply *reply, void *data);
 static void ngx_push_redis_advise_limit(ngx_push_redis_connection_t *c,
     redisReply *reply, void *data);
+static void ngx_push_redis_advise_replicas(ngx_push_redis_connection_t *c,
+    redisReply *reply, void *data);
 static ngx_int_t ngx_push_redis_advise_setting(redisReply *reply,
     ngx_str_t *value);
 
@@ -38,6 +40,7 @@ ngx_push_redis_advise(ngx_push_redis_t *redis)
 {
     static const char            *memory[] = { "INFO", "memory" };
     static const char            *persistence[] = { "INFO", "persistence" };
+    static const char            *replication[] = { "INFO", "replication" };
     static const char            *save[] = { "CONFIG", "GET", "save" };
     static const char            *limit[] = { "CONFIG", "GET",
                                               "client-output-buffer-limit" };
@@ -64,6 +67,11 @@ ngx_push_redis_advise(ngx_push_redis_t *redis)
     (void) ngx_push_redis_say(c, persistence, 2, ngx_push_redis_advise_append);
     (void) ngx_push_redis_say(c, save, 3, ngx_push_redis_advise_save);
     (void) ngx_push_redis_say(c, limit, 3, ngx_push_redis_advise_limit);
+
+    if (redis->conf->replicas) {
+        (void) ngx_push_redis_say(c, replication, 2,
+                                  ngx_push_redis_advise_replicas);
+    }
 }
 
 
@@ -172,6 +180,36 @@ ngx_push_redis_advise_limit(ngx_push_redis_connection_t *c,
                   "redis \"%V\" cuts off who is %O bytes behind, which a "
                   "burst may come to: set \"client-output-buffer-limit "
                   "pubsub 256mb 64mb 60\"", &c->conf->name, hard);
+}
+
+
+static void
+ngx_push_redis_advise_replicas(ngx_push_redis_connection_t *c,
+    redisReply *reply, void *data)
+{
+    ngx_int_t          n;
+    ngx_str_t          replicas;
+    ngx_push_redis_t  *redis;
+
+    redis = c->data;
+
+    if (reply == NULL || reply->type != REDIS_REPLY_STRING
+        || ngx_push_redis_field(reply, "connected_slaves:", &replicas)
+           != NGX_OK)
+    {
+        return;
+    }
+
+    n = ngx_atoi(replicas.data, replicas.len);
+
+    if (n == NGX_ERROR || (ngx_uint_t) n >= redis->conf->replicas) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, c->log, 0,
+                  "redis \"%V\" has fewer replicas (%i) than push_redis_ack "
+                  "waits for (%ui): each publish takes all of its time",
+                  &c->conf->name, n, redis->conf->replicas);
 }
 
 

@@ -95,6 +95,11 @@ struct ngx_push_redis_s {
     ngx_push_redis_connection_t   channels;  /* the leader's */
     ngx_push_redis_sentinel_t     finder;    /* of the master for both */
 
+    /* publishes that WAIT was sent for, or is to be sent */
+
+    ngx_queue_t                   asked;
+    ngx_queue_t                   unsure;
+
     /* the leader's: what it follows */
 
     ngx_rbtree_t                  tree;
@@ -114,6 +119,15 @@ struct ngx_push_redis_s {
     unsigned                      unsaved:1; /* there is no append-only file */
 };
 
+
+/* a publish that is done when replicas have it, or the time is over */
+
+typedef struct {
+    ngx_queue_t                queue;
+    ngx_push_publish_t        *publish;
+} ngx_push_redis_ack_t;
+
+void ngx_push_redis_ack(ngx_push_redis_t *redis, ngx_push_redis_ack_t *ack);
 
 /* a script with its keys and arguments; NGX_ERROR: no memory */
 

@@ -36,6 +36,8 @@ struct ngx_push_redis_conf_s {
     /* how the sentinels are asked, or NULL: there are none */
     ngx_push_redis_conf_t *sentinels;
 
+    ngx_uint_t             replicas;         /* to wait for, or 0 */
+    ngx_msec_t             replicated_timeout;
     ngx_msec_t             connect_timeout;
     ngx_msec_t             timeout;
     ngx_resolver_t        *resolver;         /* NULL: found at start alone */
