@@ -6,6 +6,8 @@
 use strict;
 use warnings;
 
+use IO::Socket::INET;
+use POSIX ();
 use Push::Pods;
 use Push::Redis;
 use Push::Test;
@@ -270,6 +272,90 @@ for_workers(1, 3, sub {
     followed($other, $n);
     is($n->publish('/pub?channel=y', 1)->status, 201, 'it goes on there');
     cmp_ok($other->command('DBSIZE'), '>', 0, 'indeed');
+});
+
+
+# TLS to the master
+
+for_workers(1, 2, sub {
+    my $files = Push::Nginx->new(start => 0, conf => '');
+    my ($cert, $key) = map { $files->expand("%%$_%%") } qw(CERT KEY);
+    my $tls = "tls-cert-file $cert\ntls-key-file $key\n"
+              . "tls-ca-cert-file $cert\ntls-auth-clients no";
+    my $redis = Push::Redis->new(start => 0);
+
+    $redis->{conf} = "port 0\ntls-port " . $redis->port . "\n$tls";
+    $redis->start;
+
+    my $sentinel = Push::Redis->new(sentinel_of => $redis,
+                                    conf => "$tls\ntls-replication yes");
+    my %opt = (url => url($sentinel), workers => $_[0]);
+
+    wait_for(sub {
+        my %is = @{ $sentinel->command(qw(SENTINEL MASTER main)) };
+        $is{flags} eq 'master';
+    });
+
+    my $n = pod(undef, %opt, redis => "tls=on ca=$cert");
+    is($n->publish('/pub?channel=x', 1)->status, 201, 'published over TLS');
+
+    $n = pod(undef, %opt, redis => 'tls=on', up => 0);
+    ok($n->wait_log(qr/down for commands: its certificate is not trusted/),
+       'not trusted');
+
+    $n = pod(undef, %opt, up => 0);
+    ok($n->wait_log(qr/down for commands: /), 'not without');
+    is($n->publish('/pub?channel=x', 1)->status, 503, 'a publish is refused');
+});
+
+
+# names, that the resolver finds
+
+sub name_server {
+    my $socket = IO::Socket::INET->new(Proto => 'udp', LocalAddr => '127.0.0.1')
+        or die "socket: $!";
+    my $parent = $$;
+    my $pid = fork // die "fork: $!";
+
+    return ($pid, $socket->sockport) if $pid;
+
+    while (getppid() == $parent) {
+        vec(my $in = '', fileno $socket, 1) = 1;
+        next unless select $in, undef, undef, 1;
+        next unless $socket->recv(my $query, 512);
+
+        # RFC 1035, 4.1: the question, and 127.0.0.1 for all of them
+
+        my ($question) = substr($query, 12) =~ /\A((?:[^\0][\0-\xff]*?)?\0.{4})/s;
+
+        $socket->send(substr($query, 0, 2)
+                      . pack('n5', 0x8180, 1, 1, 0, 0) . $question
+                      . pack('nnnNnC4', 0xc00c, 1, 1, 60, 4, 127, 0, 0, 1));
+    }
+
+    POSIX::_exit(0);
+}
+
+for_workers(1, 2, sub {
+    my ($pid, $port) = name_server();
+    my $redis = Push::Redis->new;
+    my $sentinel = Push::Redis->new(sentinel_of => $redis, host => 'localhost');
+    my %opt = (workers => $_[0],
+               url => 'sentinel://127.0.0.1:1,one.invalid:' . $sentinel->port
+                      . '/main');
+    my $n = pod(undef, %opt,
+                more => "resolver 127.0.0.1:$port ipv6=off;");
+
+    is($n->publish('/pub?channel=x', 1)->status, 201, 'names are found');
+    ok($n->wait_log(qr/the master is localhost:/), 'also that of the master');
+
+    $n = pod(undef, %opt, url => url($sentinel), up => 0);
+    ok($n->wait_log(qr/host "localhost": a sentinel names it, and there is no/),
+       'without a resolver it is said');
+    is($n->publish('/pub?channel=x', 1)->status, 503, 'a publish is refused');
+
+    kill KILL => $pid;
+    waitpid $pid, 0;
 });
 
 

@@ -38,9 +38,11 @@ ngx_push_redis_resolve(ngx_push_redis_connection_t *c)
     if (conf->resolver == NULL || c->node->host.len == 0
         || ngx_push_redis_is_address(c->node) == NGX_OK)
     {
-        ngx_push_redis_resolve_known(c, "is a name that was not found when "
-                                     "NGINX started, and there is no "
-                                     "\"resolver\" in http {}");
+        ngx_push_redis_resolve_known(c, c->sentinel
+                                     ? "a sentinel names it, and there is no "
+                                       "\"resolver\" in http {}"
+                                     : "was not found when NGINX started, and "
+                                       "there is no \"resolver\" in http {}");
         return;
     }
 

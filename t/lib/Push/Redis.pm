@@ -27,7 +27,7 @@ my $owner = $$;
 #   persist     1: an append-only file, synced at each write
 #   replica_of  another one
 #   sentinel_of one that it watches under the name "main", as a sentinel of
-#               "quorum" (2)
+#               "quorum" (2); "host" (127.0.0.1) is what it calls it
 #   start       0: do not start it yet
 
 sub new {
@@ -78,9 +78,12 @@ sub _sentinel {
     my ($self) = @_;
     my $port = $self->{sentinel_of}->port;
     my $quorum = $self->{quorum} // 2;
+    my $host = $self->{host} // '127.0.0.1';
 
     return <<"END";
-sentinel monitor main 127.0.0.1 $port $quorum
+sentinel resolve-hostnames yes
+sentinel announce-hostnames yes
+sentinel monitor main $host $port $quorum
 sentinel down-after-milliseconds main 500
 sentinel failover-timeout main 1000
 END
