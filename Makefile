@@ -41,8 +41,9 @@ endif
 
 
 .DELETE_ON_ERROR:
-.PHONY: all help test asan asan-build test-asan unit lint fuzz fuzz-build \
-        bench bench-full bench-build cover compdb clean distclean FORCE
+.PHONY: all help test test-kept asan asan-build test-asan chaos unit lint \
+        fuzz fuzz-build bench bench-full bench-build cover compdb clean \
+        distclean FORCE
 
 all: $(O)/ngx_push_module.so    ## the module (default); BUILD=debug|asan|cover
 
@@ -89,6 +90,9 @@ test: all    ## t/*.t, or T=t/x.t; JOBS=3 at once
 	    prove -It/lib --timer -j$(JOBS) $(call VERBOSE,$(SUITE)) \
 	    $(SUITE),echo "no t/*.t")
 
+test-kept: all    ## the same with "push_hibernate off"; T=t/x.t
+	@PUSH_HIBERNATE=off $(MAKE) --no-print-directory test
+
 asan: asan-build test-asan    ## NGINX and the module under ASan and UBSan: build, test
 
 asan-build: $(B)/nginx-asan/nginx    ## only build them
@@ -96,6 +100,12 @@ asan-build: $(B)/nginx-asan/nginx    ## only build them
 
 test-asan: asan-build    ## only test them; T=t/x.t
 	@PUSH_ASAN=1 $(MAKE) --no-print-directory BUILD=asan test
+
+chaos: all asan-build    ## pods and Redis under faults; PUSH_ROUNDS=40 of each
+	@for asan in '' 1; do \
+	    PUSH_ASAN=$$asan PUSH_ROUNDS=$${PUSH_ROUNDS:-40} $(MAKE) \
+	    --no-print-directory $${asan:+BUILD=asan} test \
+	    T=t/redis_property.t || exit 1; done
 
 $(B)/nginx-asan/conf_flags: $(B)/nginx-asan/nginx
 
@@ -209,6 +219,7 @@ bench: all bench-build    ## beside a bare server and Nchan; ROUNDS=3 RUNS=...
 bench-full: all bench-build    ## all of it, and 100,000 subscribers: half an hour
 	@FULL=1 bench/run
 	@bench/instructions
+	@bench/zone
 	@bench/many
 
 bench-build: $(B)/bench/push-bench $(B)/bench/bare    ## only build its programs

@@ -6,6 +6,8 @@
 use strict;
 use warnings;
 
+use File::Temp ();
+
 use Push::Test;
 
 my $conf = <<'C';
@@ -297,17 +299,39 @@ subtest 'the bare server' => sub {
 subtest 'the driver' => sub {
     plan(skip_all => 'it measures no such build') if $ENV{PUSH_ASAN};
 
+    my $figures = File::Temp->new;
+
     local $ENV{ROUNDS} = 2;
     local $ENV{SERVERS} = 'push bare';
+    local $ENV{OUT} = $figures->filename;
 
     my $r = command("$root/bench/run", 'smoke');
     is($r->{code}, 0, 'exit code') or diag($r->{err});
     like($r->{out}, qr/^a few: us +[\d.]+ +[\d.]+ +- +[\d.]+ x bare/m, 'a row');
 
+    like(join('', <$figures>),
+         qr/\Asmoke\tpush\tserver_us_per_delivery(?:\t[\d.]+){3}\t2$/m,
+         'in numbers, too');
+
     $r = command("$root/bench/run", 'nonsense');
     cmp_ok($r->{code}, '>', 0, 'no such run');
     like($r->{err}, qr/there are: fan-out/, 'says which there are');
 };
+
+
+subtest 'the zone' => sub {
+    plan(skip_all => 'it measures no such build') if $ENV{PUSH_ASAN};
+
+    my $r = command("$root/bench/zone");
+    is($r->{code}, 0, 'exit code') or diag($r->{err});
+    unlike($r->{out}, qr/MISS/, 'all goals are met');
+};
+
+
+# what is drawn is what was measured
+
+is(command("$root/util/chart", "$root/bench/figures")->{out},
+   command('cat', "$root/docs/performance.svg")->{out}, 'the chart');
 
 
 subtest 'command line' => sub {

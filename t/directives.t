@@ -8,6 +8,9 @@ use warnings;
 
 use Push::Test;
 
+# lines of nginx.conf are counted
+delete $ENV{PUSH_HIBERNATE};
+
 # "levels": http, server, location; the first good value is the one tried at
 # each of them; bad ones come with their cause
 

@@ -10,6 +10,9 @@ use Push::Poll;
 use Push::Test;
 use Push::WebSocket;
 
+# the default is a part of it
+delete $ENV{PUSH_HIBERNATE};
+
 # each level has its own value of everything that can be seen from outside;
 # $1 is what a test asks for
 

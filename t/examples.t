@@ -10,6 +10,8 @@ use warnings;
 use MIME::Base64 qw(encode_base64);
 
 use Push::Docs;
+use Push::Pods;
+use Push::Redis;
 use Push::Test;
 use Push::WebSocket;
 
@@ -275,6 +277,107 @@ subtest 'chat' => sub {
 $tested{chat} = 1;
 
 
+# The commands in its comment make the user of Redis and the file with the
+# password, and with these the pods are one.
+
+sub pod_of_example {
+    my ($redis) = @_;
+    my $port = $redis->port;
+
+    return example('redis',
+        edit => sub { $_[0] =~ s/:6379\b/:$port/r },
+        before => sub { in_comment($_[0], 'redis', qr/umask/) });
+}
+
+
+subtest 'redis' => sub {
+    my $redis = Push::Redis->new;
+    my ($acl) = slurp('conf-examples/redis.conf')
+                    =~ /^#     (redis-cli ACL (?:.*\\\n)*.*)/m;
+
+    $acl =~ s/\\\n#//g;
+    $acl =~ s/redis-cli/'redis-cli -p ' . $redis->port/e;
+
+    my $r = command('sh', '-c', $acl);
+    is($r->{out}, "OK\n", "its command: $acl") or diag($r->{err});
+
+    my ($a, $b) = map { pod_of_example($redis) } 1, 2;
+
+    wait_up($_) for $a, $b;
+
+    my @c = map { $_->sse('/sub?channel=a') } $a, $b;
+
+    ok($_->wait_subscribed, 'subscribe') for @c;
+    is_published($a->publish('/pub?channel=a', 'x'), 'a', 'publish');
+    ok($_->wait_messages(1), 'it arrives everywhere') for @c;
+    is($a->get('/status')->json->{zones}[0]{backplane}{name}, 'redis',
+       'status');
+    is($a->publish('/pub?channel=a', 'x', source => '127.0.0.2')->status, 403,
+       'not from elsewhere');
+    is($redis->command('ACL', 'LOG')->[0], undef, 'and Redis refused nothing');
+
+    finish_servers();
+};
+$tested{redis} = 1;
+
+
+subtest 'balancer' => sub {
+    my $redis = Push::Redis->new;
+    my ($a, $b) = pods($redis, 2);
+    my %port = (8081 => $a->port, 8082 => $b->port);
+
+    my $n = example('balancer', edit => sub {
+        $_[0] =~ s/(server +127\.0\.0\.1:)(\d+)/$1$port{$2}/gr;
+    });
+
+    my @c = map { $n->sse('/sub?channel=a') } 1 .. 4;
+    my $w = ws($n, '/sub?channel=a', protocol => 'push.json');
+
+    ok($_->wait_subscribed, 'event streams') for @c;
+    ok($w->wait_object(type => 'subscribed'), 'a WebSocket');
+
+    my $poll = start_curl('-H', 'Accept: application/json', '-H',
+                          'Prefer: wait=20',
+                          'http://127.0.0.1:' . $n->port . '/sub?channel=a');
+
+    my $spread = sub {
+        return map { $_->get('/status')->json->{subscribers}{total} } $a, $b;
+    };
+
+    ok(wait_for(sub { my ($i, $j) = $spread->(); $i + $j == 6 }),
+       'and a poll that waits');
+    is_deeply([ $spread->() ], [ 3, 3 ], 'half of them on each pod');
+
+    is($n->publish('/pub?channel=a', 'x')->json->{nodes}, 2, 'publish');
+    ok($_->wait_messages(1), 'event stream: it comes') for @c;
+    ok($w->wait_object(data => 'x'), 'WebSocket: it comes');
+    ok($poll->wait, 'poll: it comes');
+    is(decode_json($poll->out)->{messages}[0]{data}, 'x', 'and is it');
+
+    my $own = ws($n, '/sub?channel=a', headers => { Origin => 'http://localhost' });
+    is($own->wait_open, 1, 'its own page is let in');
+
+    # a pod that is gone
+
+    $b->stop('TERM');
+
+    is($n->publish('/pub?channel=a', 'y')->status, 201, 'the other one serves')
+        for 1 .. 4;
+    ok(wait_for(sub { 2 == grep { $_->ended || $_->closed } @c }),
+       'who was there loses the connection');
+
+    for my $c (grep { $_->ended || $_->closed } @c) {
+        $c = $n->sse('/sub?channel=a', headers => { 'Last-Event-ID' =>
+                                                    $c->messages->[0]{id} });
+        ok($c->wait_messages(4), 'and resumes on the other one');
+        ok(!$c->event('push.gap'), 'without a gap');
+    }
+
+    finish_servers();
+};
+$tested{balancer} = 1;
+
+
 is_deeply([ sort keys %tested ],
           [ sort map { m{([^/]+)\.conf\z} } glob "$root/conf-examples/*.conf" ],
           'every file of conf-examples/ has a test');
@@ -335,6 +438,10 @@ for my $file (map { s{\A\Q$root/}{}r } glob "$root/docs/*.md $root/README.md") {
             $more .= 'map $http_upgrade $connection_upgrade { default upgrade; }'
                 if $text =~ /\$connection_upgrade;/;
             $text =~ s/^\s*\.\.\.\n//gm;
+
+            # files of the reader's; a key is good for any secret
+            $text =~ s/\b(ca|cert)=[^\s;]+/$1=%%CERT%%/g;
+            $text =~ s/\b(key|password_file)=[^\s;]+/$1=%%KEY%%/g;
 
             if ($text =~ /^\s*location\b/m && $text !~ /^\s*server\b/m) {
                 @alternatives = ("$more server { listen 127.0.0.1:%%PORT%%;

@@ -321,7 +321,12 @@ for_ways($n, sub {
 {
     my @c = map { ndjson($n, '/sub?channel=own') } 1 .. 20;
     $_->wait_subscribed for @c;
-    ok(wait_for(sub { $n->get('/basic')->body =~ /Writing: 1 / }), 'hibernates');
+
+    unless (($ENV{PUSH_HIBERNATE} // '') eq 'off') {
+        ok(wait_for(sub { $n->get('/basic')->body =~ /Writing: 1 / }),
+           'hibernates');
+    }
+
     is_deeply($n->get('/status')->json->{subscribers},
               { sse => 0, websocket => 0, ndjson => 20, poll => 0,
                 total => 20 }, 'counted as what it is');

@@ -278,6 +278,32 @@ for_workers(1, 3, sub {
 });
 
 
+# the leader hears its own voice
+
+for_workers(1, 2, sub {
+    my $redis = Push::Redis->new;
+    my ($a) = pods($redis, 1, workers => $_[0]);
+    my $first;
+
+    ok(wait_for(sub { $first = backplane($a)->{heard} }, 20), 'heard');
+    ok(wait_for(sub { backplane($a)->{heard} gt $first }, 20), 'and again');
+
+    # a server that forwards nothing to it is no good one
+
+    my $connects = sub {
+        $a->get('/status')->json->{zones}[0]{counters}{backplane_connects};
+    };
+    my $before = $connects->();
+
+    $redis->command('ACL', 'SETUSER', 'default', 'resetchannels');
+    ok(wait_for(sub { !backplane($a)->{up} || $connects->() > $before }, 40),
+       'without it, the connections are made again');
+    ok($a->wait_log(qr/forwards nothing|NOPERM|no permissions/), 'it is logged');
+    $redis->command('ACL', 'SETUSER', 'default', 'allchannels');
+    ok(wait_up($a, 40), 'it is well again');
+});
+
+
 # many who come at once cost Redis what one costs
 
 for_workers(1, 2, sub {

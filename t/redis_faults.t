@@ -8,6 +8,7 @@ use warnings;
 
 use Push::Pods;
 use Push::Poll;
+use Push::Proxy;
 use Push::Redis;
 use Push::Test;
 use Push::WebSocket;
@@ -168,6 +169,88 @@ for_workers(1, 2, sub {
 });
 
 
+# a pod comes back late: what it has is of another log, which is longer
+
+for_workers(1, 2, sub {
+    for my $tail (0, 1) {
+        my $redis = Push::Redis->new;
+        my $second = Push::Redis->new;
+        my $proxy = Push::Proxy->new($redis->port);
+        my ($a) = pods($redis, 1, workers => $_[0]);
+        my $b = pod($redis, workers => $_[0],
+                    url => 'redis://127.0.0.1:' . $proxy->port);
+        my $c = $b->sse('/sub?channel=x');
+        my $port = $redis->port;
+
+        $c->wait_subscribed;
+        $a->publish('/pub?channel=x', $_) for 1 .. 3;
+
+        if ($tail) {
+            $second->follow($redis);
+            $second->wait_synced;
+            $second->follow(undef);
+        }
+
+        $a->publish('/pub?channel=x', $_) for qw(lost lost);
+        $c->wait_messages(5);
+
+        $redis->kill;
+        wait_down($_) for $a, $b;
+        $proxy->target(1);
+        $second->command('CONFIG', 'SET', 'port', $port);
+        wait_up($a);
+
+        my @new = map { "new $_" } 1 .. 8;
+        $a->publish('/pub?channel=x', $_) for @new;
+        $proxy->target($port);
+        wait_up($b);
+
+        ok($c->wait_messages(13, 10), 'all have come');
+        is_deeply([ @{ $c->data }[5 .. 12] ], \@new, 'all of the new log');
+        is(reasons($c), $tail ? 'diverged' : 'unknown', 'after a notice');
+    }
+});
+
+
+# an id from a pod that is ahead is none of a log that has diverged
+
+for_workers(1, 2, sub {
+    my $redis = Push::Redis->new;
+    my $proxy = Push::Proxy->new($redis->port);
+    my ($a) = pods($redis, 1, workers => $_[0]);
+    my $b = pod($redis, workers => $_[0], redis => 'timeout=10s',
+                url => 'redis://127.0.0.1:' . $proxy->port);
+    my $c = $b->sse('/sub?channel=x');
+
+    $c->wait_subscribed;
+    my $id = $a->publish('/pub?channel=x', 1)->json->{id};
+    $c->wait_messages(1);
+
+    for (1, 2) {
+        $proxy->delay(0.7);
+        $id = $a->publish('/pub?channel=x', 'next')->json->{id};
+
+        my $d = $b->sse('/sub?channel=x', headers => { 'Last-Event-ID' => $id });
+        $d->wait_subscribed;
+        $proxy->heal;
+        is($d->event('push.subscribed')->{id}, $id, 'resumed');
+
+        my $next = $a->publish('/pub?channel=x', 'last')->json->{id};
+        $d->wait_messages(1);
+        is($d->last_id, $next, 'what follows');
+        is(reasons($d), '', 'nothing to be told');
+    }
+
+    my $json = ws($b, '/sub?channel=', protocol => 'push.json');
+
+    $json->wait_open;
+    $proxy->delay(0.7);
+    $id = $a->publish('/pub?channel=x', 'next')->json->{id};
+    $json->command({ subscribe => 'x', since => $id, ref => 's' });
+    is($json->wait_object(ref => 's')->{id}, $id, 'the same by a command');
+});
+
+
 # workers die, and pods are reloaded
 
 for_workers(1, 3, sub {
@@ -212,6 +295,63 @@ for_workers(1, 3, sub {
 
     is(join(' ', @{ $before[$_] // [] }, @{ $c[$_]->data }),
        join(' ', 1 .. $last), 'each once, in order') for 0 .. $#c;
+});
+
+
+# push_redis comes and goes by a reload: logs of another hand are other logs
+
+for_workers(1, 2, sub {
+    my $redis = Push::Redis->new;
+    my ($a, $b) = pods($redis, 2, workers => $_[0]);
+    my $conf = $b->{conf};
+
+    my $id = $a->publish('/pub?channel=x', 'by Redis')->json->{id};
+    my $c = $b->sse('/sub?channel=x');
+    $c->wait_subscribed;
+
+    $b->reload(conf => $conf =~ s/push_redis .*//r);
+    $c->wait_end;
+    is(backplane($b)->{name}, 'none', 'it stands alone');
+
+    my $own = $b->publish('/pub?channel=x', 'alone')->json->{id};
+    is(numbers($own), 1, 'its own numbers');
+    $c = $b->sse('/sub?channel=x', headers => { 'Last-Event-ID' => $id });
+    $c->wait_messages(1);
+    is(reasons($c), 'unknown', 'which are not those of Redis');
+
+    $b->reload(conf => $conf);
+    wait_up($b);
+    $c->wait_end;
+
+    for my $case ([ $own, 'unknown', 'by Redis' ], [ $id, '', 'again' ]) {
+        my ($since, $reason, $data) = @$case;
+        $c = $b->sse('/sub?channel=x', headers => { 'Last-Event-ID' => $since });
+        $a->publish('/pub?channel=x', 'again') if $reason eq '';
+        $c->wait_messages(1);
+        is(reasons($c), $reason, "resumed from $since");
+        is($c->data->[0], $data, 'what follows');
+    }
+});
+
+
+# a worker that is to go waits for the answer to what it has published
+
+for_workers(1, 2, sub {
+    my $redis = Push::Redis->new;
+    my $proxy = Push::Proxy->new($redis->port);
+    my $n = pod($redis, workers => $_[0], redis => 'timeout=10s',
+                url => 'redis://127.0.0.1:' . $proxy->port);
+
+    $proxy->delay(1);
+
+    my $r = Push::HTTP::Response->new($n, '/pub?channel=x', method => 'POST',
+                                      body => 'on its way');
+
+    ok(wait_for(sub { $proxy->holds(qr/on its way/) }, 20), 'it is on its way');
+    $n->reload;
+    $r->wait_end(20);
+    is($r->status, 201, 'and is answered');
+    ok($n->wait_old_workers(20), 'then the worker goes');
 });
 
 

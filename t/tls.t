@@ -28,6 +28,11 @@ my $conf = <<'E2';
         location = /kept { push_hibernate off; push_subscribe $arg_channel; }
         location = /beat { push_heartbeat 1s; push_subscribe $arg_channel; }
         location = /timeout { send_timeout 2s; push_subscribe $arg_channel; }
+        location = /timeout_kept {
+            send_timeout 2s;
+            push_hibernate off;
+            push_subscribe $arg_channel;
+        }
     }
 E2
 
@@ -168,8 +173,8 @@ $n = nginx(conf => $conf, workers => 1);
 
 # a reader that takes a record now and then is slow, not dead
 
-{
-    my $c = $n->sse('/timeout?channel=now', tls => 1, rcvbuf => 4096,
+for my $path (qw(/timeout /timeout_kept)) {
+    my $c = $n->sse("$path?channel=now", tls => 1, rcvbuf => 4096,
                     port => $n->port(2), reads => 1);
     $c->wait_subscribed;
 
@@ -185,9 +190,9 @@ $n = nginx(conf => $conf, workers => 1);
     publish('now', $body);
     $c->wait_messages(1);
 
-    cmp_ok(EV::time - $c->{opened}, '>', 4, 'longer than send_timeout');
-    ok(@{ $c->data } && $c->data->[0] eq $body, 'whole');
-    is($c->closed, undef, 'and it stays');
+    cmp_ok(EV::time - $c->{opened}, '>', 4, "$path: longer than send_timeout");
+    ok(@{ $c->data } && $c->data->[0] eq $body, "$path: whole");
+    is($c->closed, undef, "$path: and it stays");
     $c->{on_data} = undef;
     $c->close;
 }

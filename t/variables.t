@@ -24,6 +24,7 @@ my $conf = <<'E';
         location = /pub { push_publish $arg_channel; add_header X-Id $push_id; }
         location = /sub {
             push_subscribe $arg_channel;
+            push_hibernate on;
             add_header X-Id $push_id;
             add_header X-Transport $push_transport;
             add_header X-Kind $kind;

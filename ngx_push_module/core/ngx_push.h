@@ -242,6 +242,7 @@ typedef struct {
     uint64_t                  next;          /* after a gap, goes on here */
     uint64_t                  base;          /* of the history */
     uint64_t                  deleted;       /* epoch of the life before */
+    uint64_t                  was;           /* epoch of the first who waits */
     ngx_push_term_t          *terms;         /* NULL: it knows none */
     ngx_push_term_t           copy[NGX_PUSH_TERMS];
     ngx_uint_t                n;
@@ -249,6 +250,7 @@ typedef struct {
     unsigned                  replay:1;
     unsigned                  complete:1;    /* up to the log's end */
     unsigned                  sealed:1;      /* nothing comes after "to" */
+    unsigned                  beyond:1;      /* he is beyond the log's end */
 } ngx_push_batch_t;
 
 
@@ -331,21 +333,27 @@ ngx_int_t ngx_push_channel_info(ngx_push_zone_t *zone, ngx_str_t *name,
 ngx_int_t ngx_push_channel_delete(ngx_push_zone_t *zone, ngx_str_t *name,
     ngx_uint_t *subscribers);
 
-/* 1: channels are to be opened before they are joined */
+/* 1: channels are to be opened before they are joined; it may take long */
 
 ngx_uint_t ngx_push_zone_mirrors(ngx_push_zone_t *zone);
+ngx_uint_t ngx_push_zone_is_deaf(ngx_push_zone_t *zone);
 
 /*
  * Waits until the zone's log of a channel is what the backplane has.
  * NGX_OK: it is so; NGX_AGAIN: w->ready() is called once, when it is, or,
  * with NGX_ERROR, when the zone was lost; NGX_ERROR: no memory, or no room.
  * Who no longer waits calls ngx_push_hub_cancel().
+ *
+ * A place that is not in the log may come from a node that is ahead of this
+ * one: with "start" set, the log must have been read after that was asked.
  */
 
 struct ngx_push_waiter_s {
     ngx_queue_t               queue;
     ngx_push_group_t         *group;         /* NULL: does not wait */
     ngx_push_hub_t           *hub;
+    ngx_push_start_t         *start;         /* or NULL */
+    uint32_t                  since;         /* the reading of that moment */
     void                    (*ready)(ngx_push_waiter_t *w, ngx_int_t rc);
     void                     *data;
 };

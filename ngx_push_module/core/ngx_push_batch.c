@@ -52,13 +52,15 @@ ngx_push_batch_take(ngx_push_hub_t *hub, ngx_push_group_t *g)
     b->n = 0;
     b->complete = 0;
     b->sealed = 0;
+    b->beyond = (s->epoch == ch->epoch && s->cursor > ch->last);
+    b->was = s->epoch;
     b->terms = NULL;
 
     if (ch->mirrored) {
         b->terms = b->copy;
         b->base = ngx_max(ch->floor, ch->trimmed);
         b->deleted = ch->deleted;
-        ngx_memcpy(b->copy, ch->terms, sizeof(ch->terms));
+        ngx_memcpy(b->copy, ngx_push_lineage(ch)->terms, sizeof(b->copy));
 
         if (s->epoch != ch->epoch) {
             (void) ngx_push_batch_turn(b, s);

@@ -17,12 +17,14 @@
 #define NGX_PUSH_EPOCH_STEP   0x9e3779b97f4bULL
 #define NGX_PUSH_EPOCH_MASK   0xffffffffffffULL
 
+#define ngx_push_channel_hash(name)                                          \
+    ngx_murmur_hash2((name)->data, (name)->len)
+
 /* until a publish brings its rules */
 #define NGX_PUSH_CHANNEL_IDLE  (60 * 60 * 1000)
 
 
 static uint64_t ngx_push_channel_epoch(ngx_push_shared_t *sh);
-static uint32_t ngx_push_channel_hash(ngx_str_t *name);
 static void ngx_push_channel_drop(ngx_push_shared_t *sh,
     ngx_push_channel_t *ch);
 static void ngx_push_channel_rest(ngx_push_shared_t *sh,
@@ -65,6 +67,10 @@ ngx_push_channel_create(ngx_push_shared_t *sh, ngx_str_t *name)
 
     size = offsetof(ngx_push_channel_t, name) + name->len;
 
+    if (sh->mirror.on) {
+        size = ngx_align(size, sizeof(uint64_t)) + sizeof(ngx_push_lineage_t);
+    }
+
     for ( ;; ) {
         ch = ngx_push_block_alloc(&sh->arena, size);
 
@@ -78,8 +84,7 @@ ngx_push_channel_create(ngx_push_shared_t *sh, ngx_str_t *name)
     }
 
     ngx_memzero((u_char *) ch + sizeof(ngx_push_block_t),
-                offsetof(ngx_push_channel_t, name)
-                - sizeof(ngx_push_block_t));
+                size - sizeof(ngx_push_block_t));
 
     ch->epoch = ngx_push_channel_epoch(sh);
     ch->created = ngx_push_now();
@@ -173,7 +178,11 @@ ngx_push_channel_renew(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
     ch->sealed = 0;
     ch->last_publish = 0;
     ch->created = ngx_push_now();
-    ngx_memzero(ch->terms, sizeof(ch->terms));
+
+    if (ch->mirrored) {
+        ngx_memzero(ngx_push_lineage(ch)->terms,
+                    NGX_PUSH_TERMS * sizeof(ngx_push_term_t));
+    }
 
     for (offset = ch->listeners; offset; offset = l->block.link) {
         l = ngx_push_ptr(sh, offset);
@@ -488,11 +497,4 @@ ngx_push_channel_epoch(ngx_push_shared_t *sh)
     ngx_memory_barrier();
 
     return (sh->epoch_base + n * NGX_PUSH_EPOCH_STEP) & NGX_PUSH_EPOCH_MASK;
-}
-
-
-static uint32_t
-ngx_push_channel_hash(ngx_str_t *name)
-{
-    return ngx_murmur_hash2(name->data, name->len);
 }

@@ -350,7 +350,6 @@ ngx_push_group_create(ngx_push_hub_t *hub, ngx_push_channel_t *ch)
     ngx_queue_init(&g->waiting);
     ngx_queue_init(&g->served);
     ngx_queue_init(&g->away);
-    ngx_queue_init(&g->waiters);
     g->nwaiters = 0;
 
     g->slot = hub->free >> 1;

@@ -26,8 +26,13 @@ ngx_push_history_append(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
 
     now = ngx_push_now();
 
-    id.epoch = ngx_push_terms_epoch(ch->terms, ch->epoch, seq);
+    id.epoch = ch->epoch;
     id.seq = seq;
+
+    if (ch->mirrored) {
+        id.epoch = ngx_push_terms_epoch(ngx_push_lineage(ch)->terms, id.epoch,
+                                        seq);
+    }
 
     m->seq = seq;
     m->time = p->time ? p->time : now;

@@ -186,7 +186,8 @@ static ngx_int_t
 ngx_push_history_find(ngx_push_channel_t *ch, ngx_push_start_t *start,
     uint64_t *end)
 {
-    ngx_uint_t  i;
+    ngx_uint_t        i;
+    ngx_push_term_t  *terms;
 
     *end = ch->last;
 
@@ -205,12 +206,12 @@ ngx_push_history_find(ngx_push_channel_t *ch, ngx_push_start_t *start,
         return NGX_ERROR;
     }
 
-    for (i = 0; i < NGX_PUSH_TERMS && ch->terms[i].epoch; i++) {
+    terms = ngx_push_lineage(ch)->terms;
 
-        if (ngx_push_history_is_epoch(start, ch->terms[i].epoch,
-                                      (uint64_t) -1))
-        {
-            *end = ch->terms[i].end;
+    for (i = 0; i < NGX_PUSH_TERMS && terms[i].epoch; i++) {
+
+        if (ngx_push_history_is_epoch(start, terms[i].epoch, (uint64_t) -1)) {
+            *end = terms[i].end;
             return (start->id.seq <= *end) ? NGX_OK : NGX_DECLINED;
         }
     }

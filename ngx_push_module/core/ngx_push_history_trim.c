@@ -228,11 +228,14 @@ ngx_push_history_clean(ngx_push_shared_t *sh, ngx_push_channel_t *ch)
             break;
         }
 
-        ch->cleaned = m->seq;
-
         if (m->flags & NGX_PUSH_MESSAGE_KEPT) {
+
+            /* whoever reads live still lacks it, unless a later one goes */
+
             continue;
         }
+
+        ch->cleaned = m->seq;
 
         if (m->seq > passed) {
             ch->overrun = ngx_max(ch->overrun, m->seq);

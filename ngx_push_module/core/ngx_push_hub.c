@@ -45,6 +45,7 @@ ngx_push_hub_start(ngx_push_zone_t *zone)
     hub->zone = zone;
     hub->generation = zone->sh->generation;
     ngx_queue_init(&hub->work);
+    ngx_queue_init(&hub->waiters);
     ngx_queue_init(&hub->opened);
 
     hub->open.handler = ngx_push_hub_opened;

@@ -27,15 +27,14 @@ struct ngx_push_group_s {
     ngx_queue_t           waiting;
     ngx_queue_t           served;
     ngx_queue_t           away;
-    ngx_queue_t           waiters;           /* until the log is current */
-    uint32_t              nwaiters;          /* with those being told */
     uint64_t              low;
     ngx_push_hub_t       *hub;
     ngx_push_listener_t  *listener;
     ngx_push_channel_t   *channel;
     uint32_t              subscriptions;
     uint32_t              slot;
-    uint16_t              held;              /* by loops that call outward */
+    unsigned              held:8;            /* by loops that call outward */
+    unsigned              nwaiters:20;       /* with those being told */
     unsigned              queued:1;
     unsigned              low_known:1;
 };
@@ -53,7 +52,8 @@ struct ngx_push_hub_s {
     ngx_push_group_t     *spare;
 
     ngx_queue_t           work;
-    ngx_queue_t           opened;            /* waiters that are to hear */
+    ngx_queue_t           waiters;           /* until a log is current */
+    ngx_queue_t           opened;            /* those that are to hear */
     ngx_push_group_t     *current;
     ngx_push_batch_t      batch;
     uint64_t              delivered;
@@ -123,7 +123,7 @@ ngx_push_group_t *ngx_push_hub_group(ngx_push_hub_t *hub,
 
 ngx_int_t ngx_push_hub_lock_spare(ngx_push_hub_t *hub);
 
-/* waiters: those of a group whose log is current are to be told */
+/* waiters: those of a group are to be told that its log is current, or lost */
 
 void ngx_push_hub_check_waiters(ngx_push_hub_t *hub, ngx_push_group_t *g);
 void ngx_push_hub_lose_waiters(ngx_push_hub_t *hub, ngx_push_group_t *g);

@@ -16,6 +16,10 @@
 /* who reads the backplane for all workers, and what it is to read */
 
 
+static ngx_push_channel_t *ngx_push_leader_look(ngx_push_zone_t *zone,
+    ngx_str_t *name, ngx_push_mirrored_t *state);
+static ngx_uint_t ngx_push_leader_misses(ngx_push_shared_t *sh,
+    ngx_push_channel_t *ch);
 static ngx_uint_t ngx_push_leader_lives(ngx_push_shared_t *sh);
 static void ngx_push_leader_turn(ngx_push_shared_t *sh, ngx_uint_t up);
 
@@ -178,7 +182,7 @@ ngx_push_mirror_missing(ngx_push_zone_t *zone, ngx_uint_t bucket,
     for ( /* void */ ; offset; offset = ch->block.link) {
         ch = ngx_push_ptr(sh, offset);
 
-        if (ch->listeners && ch->synced != sh->mirror.turn) {
+        if (ch->listeners && ngx_push_leader_misses(sh, ch)) {
             name.len = ch->name_len;
             name.data = ch->name;
 
@@ -187,6 +191,75 @@ ngx_push_mirror_missing(ngx_push_zone_t *zone, ngx_uint_t bucket,
     }
 
     ngx_push_zone_unlock(zone);
+}
+
+
+static ngx_uint_t
+ngx_push_leader_misses(ngx_push_shared_t *sh, ngx_push_channel_t *ch)
+{
+    ngx_push_lineage_t  *lineage;
+
+    lineage = ngx_push_lineage(ch);
+
+    return lineage->synced != sh->mirror.turn
+           || (int32_t) (lineage->doubted - lineage->asked) > 0;
+}
+
+
+ngx_int_t
+ngx_push_mirror_state(ngx_push_zone_t *zone, ngx_str_t *name,
+    ngx_push_mirrored_t *state)
+{
+    ngx_int_t  rc;
+
+    ngx_push_zone_lock(zone);
+
+    rc = ngx_push_leader_look(zone, name, state) ? NGX_OK : NGX_DECLINED;
+
+    ngx_push_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_push_mirror_ask(ngx_push_zone_t *zone, ngx_str_t *name,
+    ngx_push_mirrored_t *state)
+{
+    ngx_push_channel_t  *ch;
+
+    ngx_push_zone_lock(zone);
+
+    ch = ngx_push_leader_look(zone, name, state);
+
+    if (ch) {
+        state->asked = ++ngx_push_lineage(ch)->asked;
+    }
+
+    ngx_push_zone_unlock(zone);
+
+    return ch ? NGX_OK : NGX_DECLINED;
+}
+
+
+static ngx_push_channel_t *
+ngx_push_leader_look(ngx_push_zone_t *zone, ngx_str_t *name,
+    ngx_push_mirrored_t *state)
+{
+    ngx_push_channel_t  *ch;
+
+    ngx_memzero(state, sizeof(ngx_push_mirrored_t));
+
+    ch = ngx_push_channel_find(zone->sh, name);
+
+    if (ch) {
+        state->epoch = ch->mirrored ? ch->epoch : 0;
+        state->last = ch->mirrored ? ch->last : 0;
+        state->listeners = (ch->listeners != 0);
+        state->current = ngx_push_mirror_is_current(zone, ch);
+    }
+
+    return ch;
 }
 
 
@@ -200,7 +273,7 @@ ngx_push_mirror_forget(ngx_push_zone_t *zone, ngx_str_t *name)
     ch = ngx_push_channel_find(zone->sh, name);
 
     if (ch) {
-        ch->synced = 0;
+        ngx_push_lineage(ch)->synced = 0;
     }
 
     ngx_push_zone_unlock(zone);

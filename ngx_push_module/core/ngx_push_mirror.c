@@ -36,31 +36,6 @@ static void ngx_push_mirror_add(ngx_push_zone_t *zone,
 
 
 ngx_int_t
-ngx_push_mirror_state(ngx_push_zone_t *zone, ngx_str_t *name,
-    ngx_push_mirrored_t *state)
-{
-    ngx_push_channel_t  *ch;
-
-    ngx_memzero(state, sizeof(ngx_push_mirrored_t));
-
-    ngx_push_zone_lock(zone);
-
-    ch = ngx_push_channel_find(zone->sh, name);
-
-    if (ch) {
-        state->epoch = ch->mirrored ? ch->epoch : 0;
-        state->last = ch->mirrored ? ch->last : 0;
-        state->listeners = (ch->listeners != 0);
-        state->current = ngx_push_mirror_is_current(zone, ch);
-    }
-
-    ngx_push_zone_unlock(zone);
-
-    return ch ? NGX_OK : NGX_DECLINED;
-}
-
-
-ngx_int_t
 ngx_push_mirror_begin(ngx_push_zone_t *zone, ngx_str_t *name,
     ngx_push_copy_t *copy)
 {
@@ -75,7 +50,10 @@ ngx_push_mirror_begin(ngx_push_zone_t *zone, ngx_str_t *name,
 
     } else if (ch) {
         ngx_push_mirror_to_terms(zone->sh, ch, copy);
-        rc = NGX_OK;
+
+        /* what was read follows on what was here then */
+
+        rc = (ch->last < copy->asked_last) ? NGX_AGAIN : NGX_OK;
     }
 
     ngx_push_mirror_close(zone, ch);
@@ -135,7 +113,8 @@ ngx_push_mirror_finish(ngx_push_zone_t *zone, ngx_str_t *name,
         ch->last_publish = ngx_max(ch->last_publish, copy->last_publish);
         ch->created = copy->created;
         ch->sealed |= copy->sealed;
-        ch->synced = zone->sh->mirror.turn;
+        ngx_push_lineage(ch)->synced = zone->sh->mirror.turn;
+        ngx_push_lineage(ch)->read = copy->asked;
     }
 
     ngx_push_mirror_close(zone, ch);
@@ -320,7 +299,8 @@ ngx_push_mirror_to_terms(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
         }
     }
 
-    ngx_memcpy(ch->terms, copy->terms, sizeof(ch->terms));
+    ngx_memcpy(ngx_push_lineage(ch)->terms, copy->terms,
+               sizeof(copy->terms));
     ch->epoch = copy->epoch;
 
     if (copy->floor > ch->last) {
@@ -340,8 +320,9 @@ ngx_push_mirror_to_terms(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
 static uint64_t
 ngx_push_mirror_common(ngx_push_channel_t *ch, ngx_push_copy_t *copy)
 {
-    uint64_t    common, end;
-    ngx_uint_t  i;
+    uint64_t          common, end;
+    ngx_uint_t        i;
+    ngx_push_term_t  *terms;
 
     if (copy->epoch == ch->epoch && copy->last >= copy->asked_last) {
 
@@ -352,9 +333,11 @@ ngx_push_mirror_common(ngx_push_channel_t *ch, ngx_push_copy_t *copy)
 
     common = ngx_min(ch->last, ngx_push_mirror_end(copy, ch->epoch));
 
-    for (i = 0; i < NGX_PUSH_TERMS && ch->terms[i].epoch; i++) {
-        end = ngx_push_mirror_end(copy, ch->terms[i].epoch);
-        common = ngx_max(common, ngx_min(end, ch->terms[i].end));
+    terms = ngx_push_lineage(ch)->terms;
+
+    for (i = 0; i < NGX_PUSH_TERMS && terms[i].epoch; i++) {
+        end = ngx_push_mirror_end(copy, terms[i].epoch);
+        common = ngx_max(common, ngx_min(end, terms[i].end));
     }
 
     return common;
@@ -421,15 +404,19 @@ ngx_push_mirror_check(ngx_push_zone_t *zone, ngx_push_channel_t *ch,
 static void
 ngx_push_mirror_enter(ngx_push_channel_t *ch, uint64_t epoch)
 {
+    ngx_push_term_t  *terms;
+
     if (ch->epoch == epoch) {
         return;
     }
 
-    ngx_memmove(&ch->terms[1], &ch->terms[0],
+    terms = ngx_push_lineage(ch)->terms;
+
+    ngx_memmove(&terms[1], &terms[0],
                 (NGX_PUSH_TERMS - 1) * sizeof(ngx_push_term_t));
 
-    ch->terms[0].epoch = ch->epoch;
-    ch->terms[0].end = ch->last;
+    terms[0].epoch = ch->epoch;
+    terms[0].end = ch->last;
     ch->epoch = epoch;
 }
 

@@ -43,6 +43,7 @@ typedef struct {
     uint64_t          last_publish;
     uint64_t          asked_epoch;           /* of the zone, at that time */
     uint64_t          asked_last;
+    uint32_t          asked;                 /* which reading it is */
     unsigned          sealed:1;
 } ngx_push_copy_t;
 
@@ -53,13 +54,15 @@ typedef struct {
     uint64_t          epoch;
     uint64_t          last;
     ngx_uint_t        listeners;
+    uint32_t          asked;                 /* which reading begins */
     unsigned          current:1;
 } ngx_push_mirrored_t;
 
 
 #define ngx_push_mirror_is_current(zone, ch)                                 \
     ((zone)->backplane->wake == NULL                                         \
-     || ((ch)->synced == (zone)->sh->mirror.turn && (zone)->sh->mirror.up))
+     || ((zone)->sh->mirror.up                                               \
+         && ngx_push_lineage(ch)->synced == (zone)->sh->mirror.turn))
 
 
 /*
@@ -85,8 +88,8 @@ void ngx_push_mirror_want(ngx_push_shared_t *sh, ngx_push_channel_t *ch,
 
 /*
  * By the leader: calls "handler" for each channel of a bucket that somebody
- * listens to and that is not current.  The name is good for the call, which
- * must not lock.
+ * listens to and that is not current, or doubted.  The name is good for the
+ * call, which must not lock.
  */
 
 typedef void (*ngx_push_mirror_pt)(void *data, ngx_str_t *name);
@@ -104,11 +107,17 @@ ngx_int_t ngx_push_mirror_wanted(ngx_push_zone_t *zone, uint32_t *buckets,
 ngx_int_t ngx_push_mirror_state(ngx_push_zone_t *zone, ngx_str_t *name,
     ngx_push_mirrored_t *state);
 
+/* the same, and a reading begins */
+
+ngx_int_t ngx_push_mirror_ask(ngx_push_zone_t *zone, ngx_str_t *name,
+    ngx_push_mirrored_t *state);
+
 /*
  * The channel is to be as the backplane has it: another life, another term,
  * a shorter log.  What follows is appended by ngx_push_mirror_fill(), and
  * ngx_push_mirror_finish() makes it current.  NGX_OK; NGX_DECLINED: it is
- * gone; NGX_AGAIN: it has gone on since, and must be read again.
+ * gone; NGX_AGAIN: it has gone on since, or back to before what was asked
+ * for, and must be read again.
  */
 
 ngx_int_t ngx_push_mirror_begin(ngx_push_zone_t *zone, ngx_str_t *name,

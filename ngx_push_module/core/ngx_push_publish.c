@@ -6,8 +6,9 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_event.h>
 
-#include "ngx_push_zone.h"
+#include "ngx_push_hub.h"
 #include "ngx_push_publish.h"
 #include "ngx_push_bell.h"
 #include "ngx_push_channel.h"
@@ -37,6 +38,8 @@ static void ngx_push_publish_commit(ngx_push_shared_t *sh,
     ngx_push_publish_t *p, ngx_push_target_t *t, ngx_push_hand_t *h);
 static ngx_int_t ngx_push_publish_locked(ngx_push_shared_t *sh,
     ngx_push_publish_t *p, ngx_push_hand_t *hands, ngx_push_chime_t *chime);
+static void ngx_push_publish_ring(ngx_push_zone_t *zone,
+    ngx_push_chime_t *chime);
 
 
 const ngx_push_backplane_t  ngx_push_backplane_null = {
@@ -83,13 +86,40 @@ ngx_push_channel_publish(ngx_push_zone_t *zone, ngx_push_publish_t *p)
 
     ngx_push_zone_unlock(zone);
 
-    ngx_push_bell_ring(sh, &chime);
+    ngx_push_publish_ring(zone, &chime);
 
     if (evicted) {
         ngx_push_zone_warn(zone);
     }
 
     return rc;
+}
+
+
+/* a worker needs no bell to hear of what it has published itself */
+
+static void
+ngx_push_publish_ring(ngx_push_zone_t *zone, ngx_push_chime_t *chime)
+{
+    uint64_t         bit;
+    ngx_push_hub_t  *hub;
+
+    hub = zone->hub;
+
+    if (hub && hub->bell) {
+        bit = (uint64_t) 1 << (hub->number & 63);
+
+        if (chime->map[hub->number / 64] & bit) {
+            chime->map[hub->number / 64] &= ~bit;
+            chime->n--;
+
+            if (!hub->pump.posted) {
+                ngx_post_event(&hub->pump, &ngx_posted_events);
+            }
+        }
+    }
+
+    ngx_push_bell_ring(zone->sh, chime);
 }
 
 

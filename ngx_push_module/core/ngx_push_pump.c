@@ -120,7 +120,7 @@ ngx_push_pump_collect(ngx_push_hub_t *hub)
 
         g = hub->groups[l->slot];
 
-        if (!ngx_queue_empty(&g->waiters)) {
+        if (g->nwaiters) {
             ngx_push_hub_check_waiters(hub, g);
         }
 
@@ -270,7 +270,14 @@ ngx_push_pump_what(ngx_push_batch_t *b, ngx_push_subscription_t *s)
 {
     ngx_int_t  rc;
 
+    /* one that has joined meanwhile may be ahead of what was taken */
+
     if (s->epoch != b->epoch) {
+
+        if (s->epoch != b->was) {
+            return NGX_DECLINED;
+        }
+
         rc = ngx_push_batch_turn(b, s);
 
         if (rc != NGX_OK) {
@@ -279,7 +286,14 @@ ngx_push_pump_what(ngx_push_batch_t *b, ngx_push_subscription_t *s)
     }
 
     if (s->cursor > b->last) {
+
+        if (!b->beyond) {
+            return NGX_DECLINED;
+        }
+
+        b->beyond = 0;
         b->next = b->last;
+
         return NGX_PUSH_FORKED;
     }
 

@@ -90,8 +90,6 @@ typedef struct {
     uint64_t              touched;           /* when it was last in use */
     uint64_t              expiry;            /* [d] of the next own TTL */
 
-    ngx_push_term_t       terms[NGX_PUSH_TERMS]; /* before, newest first */
-
     ngx_push_log_t        log;
 
     uint32_t              kept;              /* [d] messages in history */
@@ -108,15 +106,25 @@ typedef struct {
     uint32_t              older;             /* [d] in an idle queue */
     uint32_t              newer;
     uint32_t              hash;
-    uint32_t              synced;            /* at this turn of the mirror */
     uint16_t              pinned;            /* [d] */
     uint8_t               sealed;
     uint8_t               known;             /* its id, to a subscriber */
-    uint8_t               mirrored;          /* its numbers are given to it */
+    uint8_t               mirrored;          /* it was read once */
     uint8_t               idling;            /* [d] 1 + the idle queue */
     uint8_t               name_len;
-    u_char                name[];
+    u_char                name[];            /* then, in a mirror, lineage */
 } ngx_push_channel_t;
+
+
+/* of a channel whose numbers are given elsewhere */
+
+typedef struct {
+    ngx_push_term_t       terms[NGX_PUSH_TERMS]; /* before, newest first */
+    uint32_t              synced;            /* read in this turn; 0: never */
+    uint32_t              asked;             /* readings that have begun */
+    uint32_t              read;              /* of these, the last to end */
+    uint32_t              doubted;           /* one as late as this is due */
+} ngx_push_lineage_t;
 
 
 /* one worker on one channel */
@@ -179,10 +187,12 @@ typedef struct {
  */
 
 typedef struct {
+    ngx_uint_t            on;                /* 0: all logs are its own */
     ngx_pid_t             leader;            /* 0: none */
     uint32_t              bell;              /* of the leader */
     uint32_t              turn;
     uint32_t              up;                /* it hears the backplane */
+    uint64_t              heard;             /* its own voice, ms */
     uint32_t              nwanted;           /* more than there is room: all */
     uint32_t              wanted[NGX_PUSH_WANTED];  /* buckets */
 } ngx_push_mirror_t;
@@ -237,6 +247,10 @@ typedef struct {
 
 #define ngx_push_ptr(sh, offset)    ngx_push_at(&(sh)->arena, offset)
 #define ngx_push_ref(sh, block)     ngx_push_offset(&(sh)->arena, block)
+
+#define ngx_push_lineage(ch)                                                 \
+    ((ngx_push_lineage_t *) ngx_align_ptr((ch)->name + (ch)->name_len,       \
+                                          sizeof(uint64_t)))
 
 #define ngx_push_buckets(sh)                                                 \
     ((uint32_t *) ((u_char *) (sh) + (sh)->buckets))

@@ -60,6 +60,7 @@ ngx_push_stats_copy(ngx_push_shared_t *sh, ngx_push_stats_t *stats)
     stats->superseded = (sh->superseded != 0);
     stats->leader = sh->mirror.leader;
     stats->up = sh->mirror.up;
+    stats->heard = sh->mirror.heard;
 
     /* a bell without an owner counts nothing */
 

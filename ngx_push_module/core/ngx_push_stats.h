@@ -31,6 +31,7 @@ typedef struct {
     ngx_uint_t               nworkers;
     const char              *backplane;      /* its name */
     ngx_pid_t                leader;         /* who follows it, 0: none */
+    uint64_t                 heard;          /* ms since 1970, 0: never */
     unsigned                 superseded:1;
     unsigned                 mirrors:1;      /* other pods are behind it */
     unsigned                 up:1;           /* it is heard */

@@ -11,6 +11,7 @@
 #include "ngx_push_hub.h"
 #include "ngx_push_bell.h"
 #include "ngx_push_channel.h"
+#include "ngx_push_history.h"
 #include "ngx_push_mirror.h"
 
 
@@ -23,6 +24,10 @@
 
 static ngx_int_t ngx_push_waiter_join(ngx_push_hub_t *hub,
     ngx_push_waiter_t *w, ngx_str_t *name, ngx_push_chime_t *chime);
+static ngx_uint_t ngx_push_waiter_may_join(ngx_push_hub_t *hub,
+    ngx_push_waiter_t *w, ngx_push_channel_t *ch);
+static void ngx_push_waiter_move(ngx_queue_t *from, ngx_push_group_t *g,
+    ngx_queue_t *to);
 static void ngx_push_waiter_tell(ngx_push_hub_t *hub, ngx_queue_t *queue,
     ngx_int_t rc);
 static void ngx_push_waiter_done(ngx_push_hub_t *hub, ngx_push_waiter_t *w);
@@ -32,6 +37,13 @@ ngx_uint_t
 ngx_push_zone_mirrors(ngx_push_zone_t *zone)
 {
     return zone->backplane->wake != NULL;
+}
+
+
+ngx_uint_t
+ngx_push_zone_is_deaf(ngx_push_zone_t *zone)
+{
+    return !zone->sh->mirror.up;
 }
 
 
@@ -76,15 +88,17 @@ ngx_push_waiter_join(ngx_push_hub_t *hub, ngx_push_waiter_t *w,
 
     ch = ngx_push_channel_find(sh, name);
 
-    if (ch && ngx_push_mirror_is_current(hub->zone, ch)) {
-        return NGX_OK;
-    }
-
     if (ch == NULL) {
         ch = ngx_push_channel_create(sh, name);
         if (ch == NULL) {
             return NGX_ERROR;
         }
+    }
+
+    w->since = ngx_push_lineage(ch)->asked;
+
+    if (ngx_push_waiter_may_join(hub, w, ch)) {
+        return NGX_OK;
     }
 
     ngx_push_channel_pin(sh, ch);
@@ -99,11 +113,52 @@ ngx_push_waiter_join(ngx_push_hub_t *hub, ngx_push_waiter_t *w,
 
     w->group = g;
     g->nwaiters++;
-    ngx_queue_insert_tail(&g->waiters, &w->queue);
+    ngx_queue_insert_tail(&hub->waiters, &w->queue);
 
     ngx_push_mirror_want(sh, ch, chime);
 
     return NGX_AGAIN;
+}
+
+
+/*
+ * A place that is not in the log, or in none of its terms, may be one that is
+ * not yet known here: only a reading that has begun since then can tell.
+ */
+
+static ngx_uint_t
+ngx_push_waiter_may_join(ngx_push_hub_t *hub, ngx_push_waiter_t *w,
+    ngx_push_channel_t *ch)
+{
+    ngx_push_start_t     start;
+    ngx_push_lineage_t  *lineage;
+
+    if (!ngx_push_mirror_is_current(hub->zone, ch)) {
+        return 0;
+    }
+
+    lineage = ngx_push_lineage(ch);
+
+    if (w->start == NULL
+        || w->start->at != NGX_PUSH_AT_ID
+        || (int32_t) (lineage->read - w->since) > 0)
+    {
+        return 1;
+    }
+
+    start = *w->start;
+
+    ngx_push_history_start(hub->zone->sh, ch, &start);
+
+    if (start.found != NGX_PUSH_DIVERGED && start.found != NGX_PUSH_UNKNOWN) {
+        return 1;
+    }
+
+    if ((int32_t) (w->since + 1 - lineage->doubted) > 0) {
+        lineage->doubted = w->since + 1;
+    }
+
+    return 0;
 }
 
 
@@ -131,14 +186,23 @@ ngx_push_hub_cancel(ngx_push_waiter_t *w)
 void
 ngx_push_hub_check_waiters(ngx_push_hub_t *hub, ngx_push_group_t *g)
 {
-    if (!ngx_push_mirror_is_current(hub->zone, g->channel)) {
-        return;
+    ngx_queue_t        *q, *next;
+    ngx_push_waiter_t  *w;
+
+    for (q = ngx_queue_head(&hub->waiters);
+         q != ngx_queue_sentinel(&hub->waiters);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        w = ngx_queue_data(q, ngx_push_waiter_t, queue);
+
+        if (w->group == g && ngx_push_waiter_may_join(hub, w, g->channel)) {
+            ngx_queue_remove(q);
+            ngx_queue_insert_tail(&hub->opened, q);
+        }
     }
 
-    ngx_queue_add(&hub->opened, &g->waiters);
-    ngx_queue_init(&g->waiters);
-
-    if (!hub->open.posted) {
+    if (!ngx_queue_empty(&hub->opened) && !hub->open.posted) {
         ngx_post_event(&hub->open, &ngx_posted_events);
     }
 }
@@ -158,7 +222,30 @@ ngx_push_hub_opened(ngx_event_t *ev)
 void
 ngx_push_hub_lose_waiters(ngx_push_hub_t *hub, ngx_push_group_t *g)
 {
-    ngx_push_waiter_tell(hub, &g->waiters, NGX_ERROR);
+    ngx_queue_t  lost;
+
+    ngx_queue_init(&lost);
+
+    ngx_push_waiter_move(&hub->waiters, g, &lost);
+    ngx_push_waiter_tell(hub, &lost, NGX_ERROR);
+}
+
+
+static void
+ngx_push_waiter_move(ngx_queue_t *from, ngx_push_group_t *g, ngx_queue_t *to)
+{
+    ngx_queue_t        *q, *next;
+    ngx_push_waiter_t  *w;
+
+    for (q = ngx_queue_head(from); q != ngx_queue_sentinel(from); q = next) {
+        next = ngx_queue_next(q);
+        w = ngx_queue_data(q, ngx_push_waiter_t, queue);
+
+        if (w->group == g) {
+            ngx_queue_remove(q);
+            ngx_queue_insert_tail(to, q);
+        }
+    }
 }
 
 

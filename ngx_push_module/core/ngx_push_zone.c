@@ -32,6 +32,9 @@
 #define ngx_push_zone_tag                                                    \
     ((void *) ((u_char *) &ngx_core_module + NGX_PUSH_LAYOUT))
 
+#define ngx_push_zone_mirror_tag                                             \
+    ((void *) ((u_char *) &ngx_core_module + 100 + NGX_PUSH_LAYOUT))
+
 #define ngx_push_zone_is_ours(shm_zone)                                      \
     ((u_char *) (shm_zone)->tag > (u_char *) &ngx_core_module                \
      && (u_char *) (shm_zone)->tag < (u_char *) (&ngx_core_module + 1))
@@ -96,6 +99,17 @@ ngx_push_zone_create(ngx_conf_t *cf, ngx_array_t *zones, ngx_str_t *name,
     *zp = zone;
 
     return zone;
+}
+
+
+void
+ngx_push_zone_mirror(ngx_push_zone_t *zone,
+    const ngx_push_backplane_t *backplane, void *peer)
+{
+    zone->backplane = backplane;
+    zone->peer = peer;
+
+    zone->shm_zone->tag = ngx_push_zone_mirror_tag;
 }
 
 
@@ -337,6 +351,8 @@ ngx_push_zone_layout(ngx_push_zone_t *zone)
                       ngx_push_zone_name(zone), ccf->worker_processes);
         return NULL;
     }
+
+    sh->mirror.on = (zone->backplane->wake != NULL);
 
     zone->pool->data = sh;
 

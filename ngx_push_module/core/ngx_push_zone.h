@@ -39,6 +39,15 @@ void ngx_push_zone_unlock(ngx_push_zone_t *zone);
 ngx_push_zone_t *ngx_push_zone_create(ngx_conf_t *cf, ngx_array_t *zones,
     ngx_str_t *name, size_t size);
 
+/*
+ * Puts a zone behind a backplane, once all of the configuration is read.  A
+ * zone whose logs are written elsewhere is another than one of the same name
+ * whose logs are its own.
+ */
+
+void ngx_push_zone_mirror(ngx_push_zone_t *zone,
+    const ngx_push_backplane_t *backplane, void *peer);
+
 /* by the master: the bells of new zones, the mark on those left behind */
 
 ngx_int_t ngx_push_zone_open(ngx_cycle_t *cycle, ngx_array_t *zones);

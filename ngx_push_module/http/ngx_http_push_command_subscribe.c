@@ -16,20 +16,20 @@
 /* subscribing by a command, which may have to wait for the channel */
 
 
-#define NGX_HTTP_PUSH_COMMAND_TIME  5000     /* ms, to open a channel */
-
-
 /* a subscribe that waits until its channel may be joined */
 
 typedef struct {
     ngx_http_push_later_t   later;
     ngx_http_push_reply_t   reply;
     ngx_push_waiter_t       waiter;
+    ngx_push_start_t        start;
     ngx_event_t             timer;
 } ngx_http_push_asked_t;
 
 
 static ngx_int_t ngx_http_push_command_open(ngx_http_push_reply_t *reply);
+static void ngx_http_push_command_start(ngx_http_push_asked_t *asked,
+    ngx_push_command_t *cmd);
 static void ngx_http_push_command_opened(ngx_push_waiter_t *w, ngx_int_t rc);
 static void ngx_http_push_command_late(ngx_event_t *ev);
 static void ngx_http_push_command_drop(ngx_http_push_later_t *later);
@@ -119,6 +119,10 @@ ngx_http_push_command_open(ngx_http_push_reply_t *reply)
     asked->waiter.ready = ngx_http_push_command_opened;
     asked->waiter.data = asked;
 
+    if (reply->cmd.since.len) {
+        ngx_http_push_command_start(asked, &reply->cmd);
+    }
+
     rc = ngx_push_hub_open(hub, &asked->waiter, &reply->cmd.channel);
 
     if (rc != NGX_AGAIN) {
@@ -130,7 +134,8 @@ ngx_http_push_command_open(ngx_http_push_reply_t *reply)
     asked->timer.data = asked;
     asked->timer.log = ngx_cycle->log;
     asked->timer.cancelable = 1;
-    ngx_add_timer(&asked->timer, NGX_HTTP_PUSH_COMMAND_TIME);
+    ngx_add_timer(&asked->timer,
+                  ngx_http_push_open_time(reply->client->conf->zone));
 
     reply->kept = 1;
     asked->reply = *reply;
@@ -139,6 +144,37 @@ ngx_http_push_command_open(ngx_http_push_reply_t *reply)
     ngx_http_push_later_add(reply->client, &asked->later);
 
     return NGX_AGAIN;
+}
+
+
+/* where it is to begin, unless that is one of several places */
+
+static void
+ngx_http_push_command_start(ngx_http_push_asked_t *asked,
+    ngx_push_command_t *cmd)
+{
+    ngx_pool_t               *pool;
+    ngx_array_t               channels;
+    ngx_http_push_request_t   q;
+
+    pool = ngx_create_pool(NGX_MIN_POOL_SIZE, ngx_cycle->log);
+    if (pool == NULL) {
+        return;
+    }
+
+    channels.elts = &cmd->channel;
+    channels.nelts = 1;
+
+    q.channels = &channels;
+    q.starts = &asked->start;
+
+    if (ngx_http_push_set_starts(pool, &cmd->since, &q) == NGX_OK
+        && asked->start.more == 0)
+    {
+        asked->waiter.start = &asked->start;
+    }
+
+    ngx_destroy_pool(pool);
 }
 
 

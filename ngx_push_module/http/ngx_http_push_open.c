@@ -18,9 +18,6 @@
  */
 
 
-#define NGX_HTTP_PUSH_OPEN_TIME  5000        /* ms */
-
-
 typedef struct {
     ngx_http_request_t          *request;
     ngx_http_push_ctx_t         *ctx;
@@ -28,6 +25,7 @@ typedef struct {
     ngx_pool_cleanup_t          *cleanup;
     ngx_event_t                  timer;
     ngx_push_waiter_t           *waiters;
+    ngx_push_start_t            *starts;
     ngx_uint_t                   n;
     ngx_uint_t                   pending;
 } ngx_http_push_open_t;
@@ -44,10 +42,13 @@ ngx_int_t
 ngx_http_push_open(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
     ngx_http_push_transport_pt handler)
 {
-    ngx_http_push_open_t      *o;
-    ngx_http_push_loc_conf_t  *plcf;
+    ngx_http_push_open_t            *o;
+    ngx_http_push_request_t          q;
+    ngx_http_push_loc_conf_t        *plcf;
+    ngx_http_push_subscribe_conf_t  *conf;
 
     plcf = ngx_http_get_module_loc_conf(r, ngx_http_push_module);
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_push_subscribe_module);
 
     if (!ngx_push_zone_mirrors(plcf->zone)
         || ngx_push_hub(plcf->zone) == NULL
@@ -64,14 +65,19 @@ ngx_http_push_open(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
     o->waiters = ngx_pcalloc(r->pool, ctx->channels->nelts
                                       * sizeof(ngx_push_waiter_t));
     o->cleanup = ngx_pool_cleanup_add(r->pool, 0);
+    q.channels = ctx->channels;
 
-    if (o->waiters == NULL || o->cleanup == NULL) {
+    if (o->waiters == NULL
+        || o->cleanup == NULL
+        || ngx_http_push_read_request(r, conf, &q) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     o->request = r;
     o->ctx = ctx;
     o->handler = handler;
+    o->starts = q.starts;
     o->n = ctx->channels->nelts;
 
     o->cleanup->handler = ngx_http_push_open_cleanup;
@@ -86,7 +92,7 @@ ngx_http_push_open(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
     o->timer.handler = ngx_http_push_open_late;
     o->timer.data = o;
     o->timer.log = r->connection->log;
-    ngx_add_timer(&o->timer, NGX_HTTP_PUSH_OPEN_TIME);
+    ngx_add_timer(&o->timer, ngx_http_push_open_time(plcf->zone));
 
     r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
@@ -113,6 +119,7 @@ ngx_http_push_open_all(ngx_http_push_open_t *o)
     for (i = 0; i < o->n; i++) {
         o->waiters[i].ready = ngx_http_push_open_ready;
         o->waiters[i].data = o;
+        o->waiters[i].start = &o->starts[i];
 
         rc = ngx_push_hub_open(ngx_push_hub(plcf->zone), &o->waiters[i],
                                &name[i]);

@@ -10,6 +10,7 @@
 
 #include "ngx_http_push.h"
 #include "ngx_push_json.h"
+#include "ngx_push_time.h"
 #include "ngx_push_module.h"
 #include "ngx_push_stats.h"
 
@@ -257,8 +258,17 @@ ngx_http_push_status_zone(u_char *p, ngx_str_t *name, ngx_push_stats_t *stats)
                     stats->backplane);
 
     if (stats->mirrors) {
-        p = ngx_sprintf(p, ",\"up\":%s,\"leader\":%P",
+        p = ngx_sprintf(p, ",\"up\":%s,\"leader\":%P,\"heard\":",
                         stats->up ? "true" : "false", stats->leader);
+
+        if (stats->heard) {
+            *p++ = '"';
+            p = ngx_push_time_rfc3339(p, stats->heard);
+            *p++ = '"';
+
+        } else {
+            p = ngx_cpymem(p, "null", 4);
+        }
     }
 
     p = ngx_cpymem(p, "},\"counters\":{", sizeof("},\"counters\":{") - 1);

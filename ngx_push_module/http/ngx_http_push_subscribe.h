@@ -137,6 +137,18 @@ ngx_msec_t ngx_http_push_random_retry(ngx_http_push_subscribe_conf_t *conf);
 typedef ngx_int_t (*ngx_http_push_transport_pt)(ngx_http_request_t *r,
     ngx_http_push_ctx_t *ctx);
 
+/*
+ * How long somebody waits for channels behind a backplane, in ms: not long
+ * while that is away, but for as long as a worker needs to take over.
+ */
+
+#define NGX_HTTP_PUSH_OPEN_TIME  5000
+#define NGX_HTTP_PUSH_DEAF_TIME  1500
+
+#define ngx_http_push_open_time(zone)                                        \
+    (ngx_push_zone_is_deaf(zone) ? NGX_HTTP_PUSH_DEAF_TIME                   \
+                                 : NGX_HTTP_PUSH_OPEN_TIME)
+
 /* calls the handler once the channels may be joined, which may be later */
 
 ngx_int_t ngx_http_push_open(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,

@@ -21,6 +21,7 @@
 struct ngx_http_push_unfinished_s {
     ngx_http_push_unfinished_t  *next;
     ngx_buf_t                    buf;
+    u_char                      *seen;      /* of buf.pos, a progress */
     u_char                       data[1];
 };
 
@@ -70,6 +71,7 @@ ngx_http_push_unfinished_add(ngx_http_push_client_t *client, u_char *p,
     ngx_memzero(&u->buf, sizeof(ngx_buf_t));
 
     u->next = NULL;
+    u->seen = u->data;
     u->buf.pos = u->data;
     u->buf.last = end;
     u->buf.start = u->data;
@@ -155,9 +157,9 @@ ngx_http_push_unfinished_own(ngx_http_push_client_t *client)
 static ngx_int_t
 ngx_http_push_unfinished_kept(ngx_http_push_client_t *client)
 {
-    ngx_buf_t           *b;
-    ngx_chain_t          out, *in;
-    ngx_http_request_t  *r;
+    ngx_chain_t                  out, *in;
+    ngx_http_request_t          *r;
+    ngx_http_push_unfinished_t  *u;
 
     r = client->request;
 
@@ -178,13 +180,17 @@ ngx_http_push_unfinished_kept(ngx_http_push_client_t *client)
     }
 
     while (client->unfinished) {
-        b = &client->unfinished->buf;
+        u = client->unfinished;
 
-        if (b->pos < b->last) {
+        if (u->seen != u->buf.pos) {
+            u->seen = u->buf.pos;
+            client->progress = ngx_http_push_seconds();
+        }
+
+        if (u->buf.pos < u->buf.last) {
             return NGX_AGAIN;
         }
 
-        client->progress = ngx_http_push_seconds();
         ngx_http_push_unfinished_drop(client);
     }
 

@@ -50,8 +50,7 @@ ngx_push_redis_add(ngx_conf_t *cf, ngx_push_zone_t *zone,
     redis->zone = zone;
     redis->conf = conf;
 
-    zone->backplane = &ngx_push_redis_backplane;
-    zone->peer = redis;
+    ngx_push_zone_mirror(zone, &ngx_push_redis_backplane, redis);
 
     return NGX_OK;
 }

@@ -166,9 +166,13 @@ ngx_push_redis_answer_give(ngx_push_redis_connection_t *c, redisReply *reply)
     ring->first = (ring->first + 1) & (ring->size - 1);
     ring->n--;
 
-    if (ring->n == 0 && ring->size > NGX_PUSH_REDIS_RING_KEEP) {
-        ngx_free(ring->elts);
-        ngx_memzero(ring, sizeof(ngx_push_redis_ring_t));
+    if (ring->n == 0) {
+        c->timer.cancelable = 1;
+
+        if (ring->size > NGX_PUSH_REDIS_RING_KEEP) {
+            ngx_free(ring->elts);
+            ngx_memzero(ring, sizeof(ngx_push_redis_ring_t));
+        }
     }
 
     if (p.handler) {

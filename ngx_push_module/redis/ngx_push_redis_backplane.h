@@ -21,6 +21,7 @@
 #define NGX_PUSH_REDIS_PARTITIONS  256
 #define NGX_PUSH_REDIS_NUMBER_LEN  20        /* of 64 bits */
 #define NGX_PUSH_REDIS_MAX_ARGS    24
+#define NGX_PUSH_REDIS_CANARY_LEN  320
 
 
 /* which part of what is kept of a channel a key names */
@@ -30,6 +31,7 @@
 #define NGX_PUSH_REDIS_TOPICS      't'
 #define NGX_PUSH_REDIS_SENT        'i'       /* idempotency keys */
 #define NGX_PUSH_REDIS_CHANNEL     'c'       /* of PUBLISH */
+#define NGX_PUSH_REDIS_CANARY      'h'       /* the same, of a leader */
 
 
 /* of a channel that nothing was published to, in milliseconds */
@@ -114,6 +116,11 @@ struct ngx_push_redis_s {
 
     uint32_t                      advised;   /* the term that was looked at */
 
+    ngx_str_t                     canary;
+    ngx_msec_t                    canary_sent;
+    ngx_msec_t                    canary_heard;
+    u_char                        canary_name[NGX_PUSH_REDIS_CANARY_LEN];
+
     unsigned                      leading:1;
     unsigned                      leaving:1;
     unsigned                      unsaved:1; /* there is no append-only file */
@@ -184,6 +191,13 @@ void ngx_push_redis_lead_wake(ngx_push_redis_t *redis);
 /* warns of what in the configuration of Redis loses messages */
 
 void ngx_push_redis_advise(ngx_push_redis_t *redis);
+
+/* whether what the leader publishes comes back to it; 1: this is it */
+
+void ngx_push_redis_canary_start(ngx_push_redis_t *redis);
+void ngx_push_redis_canary_tick(ngx_push_redis_t *redis);
+ngx_uint_t ngx_push_redis_canary_is(ngx_push_redis_t *redis,
+    redisReply *channel);
 
 /* what comes on the connection for channels */
 

@@ -358,6 +358,8 @@ ngx_push_redis_release(ngx_push_redis_connection_t *c)
         ngx_del_timer(&c->timer);
     }
 
+    c->timer.cancelable = 1;
+
     pc = c->peer.connection;
 
     if (pc == NULL) {

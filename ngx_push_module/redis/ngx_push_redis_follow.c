@@ -94,6 +94,7 @@ ngx_push_redis_follow_up(ngx_push_redis_connection_t *c)
     redis = c->data;
 
     ngx_push_redis_follow_clear(redis);
+    ngx_push_redis_canary_start(redis);
     ngx_push_redis_follow_turn(redis);
 }
 
@@ -208,6 +209,12 @@ ngx_push_redis_lead_tick(ngx_push_redis_t *redis)
         return;
     }
 
+    ngx_push_redis_canary_tick(redis);
+
+    if (!redis->channels.ready) {
+        return;
+    }
+
     if (redis->turn != redis->zone->sh->mirror.turn) {
 
         /* the zone was made whole after a crash */
@@ -279,10 +286,12 @@ ngx_push_redis_follow(void *data, ngx_str_t *name)
                                                           hash);
     if (f) {
 
-        if (f->subscribed && f->read == NULL && !f->waiting) {
+        /* the zone has lost it meanwhile, or somebody doubts what it has */
 
-            /* the zone has lost it meanwhile */
+        if (f->read) {
+            f->again = 1;
 
+        } else if (f->subscribed && !f->waiting) {
             f->waiting = 1;
             ngx_queue_insert_tail(&redis->unread, &f->unread);
         }

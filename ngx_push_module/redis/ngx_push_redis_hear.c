@@ -33,6 +33,10 @@ ngx_push_redis_heard(ngx_push_redis_connection_t *c, redisReply *reply)
         return;
     }
 
+    if (ngx_push_redis_canary_is(c->data, reply->element[1])) {
+        return;
+    }
+
     kind = reply->element[0];
     f = ngx_push_redis_follow_find(c->data, reply->element[1]);
 

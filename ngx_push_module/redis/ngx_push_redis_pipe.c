@@ -165,6 +165,10 @@ ngx_push_redis_queue(ngx_push_redis_connection_t *c,
 
     c->pending.n++;
 
+    /* a worker that is to go stays until there is an answer */
+
+    c->timer.cancelable = !c->ready;
+
     if (!c->timer.timer_set) {
         ngx_add_timer(&c->timer, c->conf->timeout);
     }

@@ -27,7 +27,7 @@ struct ngx_push_redis_read_s {
     ngx_push_redis_call_t      call;
     ngx_push_redis_follow_t   *follow;
     ngx_push_mirrored_t        asked;
-    ngx_uint_t                 repeated;
+    uint64_t                   heard;        /* by then */
 };
 
 
@@ -36,7 +36,7 @@ static ngx_int_t ngx_push_redis_read_call(ngx_push_redis_read_t *read);
 static void ngx_push_redis_read_reply(ngx_push_redis_call_t *call,
     redisReply *reply);
 static void ngx_push_redis_read_end(ngx_push_redis_follow_t *f,
-    ngx_uint_t again);
+    uint64_t heard, ngx_uint_t again);
 static ngx_int_t ngx_push_redis_read_entries(ngx_push_redis_read_t *read,
     redisReply *reply);
 static ngx_int_t ngx_push_redis_read_take(ngx_push_redis_read_t *read,
@@ -143,7 +143,8 @@ ngx_push_redis_read_call(ngx_push_redis_read_t *read)
     call->nkeys = 3;
     call->argc = 0;
 
-    (void) ngx_push_mirror_state(call->redis->zone, channel, &read->asked);
+    (void) ngx_push_mirror_ask(call->redis->zone, channel, &read->asked);
+    read->heard = read->follow->heard;
 
     if (ngx_push_redis_call_key(call, NGX_PUSH_REDIS_META, channel) != NGX_OK
         || ngx_push_redis_call_key(call, NGX_PUSH_REDIS_STREAM, channel)
@@ -194,11 +195,11 @@ ngx_push_redis_read_reply(ngx_push_redis_call_t *call, redisReply *reply)
         switch (rc) {
 
         case NGX_OK:
-            ngx_push_redis_read_end(f, 0);
+            ngx_push_redis_read_end(f, read->heard, 0);
             break;
 
         case NGX_AGAIN:
-            ngx_push_redis_read_end(f, 1);
+            ngx_push_redis_read_end(f, read->heard, 1);
             break;
 
         case NGX_DECLINED:
@@ -221,18 +222,25 @@ ngx_push_redis_read_reply(ngx_push_redis_call_t *call, redisReply *reply)
 }
 
 
-/* what was heard meanwhile may be more than what was read */
+/*
+ * What was heard meanwhile may be more than what was read.  What was heard
+ * before, and is not in it, is there no more.
+ */
 
 static void
-ngx_push_redis_read_end(ngx_push_redis_follow_t *f, ngx_uint_t again)
+ngx_push_redis_read_end(ngx_push_redis_follow_t *f, uint64_t heard,
+    ngx_uint_t again)
 {
     ngx_push_mirrored_t  state;
 
-    if (!again && f->heard) {
+    if (!again && f->heard > heard) {
         (void) ngx_push_mirror_state(f->redis->zone, &f->node.str, &state);
 
         again = (state.last < f->heard);
-        f->heard = again ? f->heard : 0;
+    }
+
+    if (!again) {
+        f->heard = 0;
     }
 
     if (again || f->again) {
@@ -260,6 +268,7 @@ ngx_push_redis_read_entries(ngx_push_redis_read_t *read, redisReply *reply)
 
     copy.asked_epoch = read->asked.epoch;
     copy.asked_last = read->asked.last;
+    copy.asked = read->asked.asked;
 
     rc = ngx_push_mirror_begin(zone, channel, &copy);
 

@@ -450,6 +450,52 @@ test_ends(void)
 }
 
 
+/*
+ * The newest message alone is larger than the backlog, and something older is
+ * kept: a newer one of its topic, by a publisher who allows for more, must not
+ * take it from who reads live.
+ */
+
+static void
+test_kept_ahead(void)
+{
+    core_say_t        s;
+    ngx_push_rules_t  rules;
+    backlog_reader_t  r;
+
+    set_up(100, 1000);
+
+    rules = core_rules;
+    rules.backlog = 10000;
+
+    (void) join(one, &r, NGX_PUSH_AT_LATEST, 0);
+    (void) ngx_push_hub_resume(&r.s);
+    pump(one);
+
+    ngx_memzero(&s, sizeof(core_say_t));
+    s.size = 100;
+    s.topic = "t";
+    core_publish(zone, "a", &s);
+
+    s.topic = NULL;
+    s.ttl = 1;
+    s.size = 2000;
+    core_publish(zone, "a", &s);
+
+    s.topic = "t";
+    s.ttl = 0;
+    s.size = 100;
+    s.rules = &rules;
+    core_publish(zone, "a", &s);
+
+    pump(one);
+    is_int(r.got + 100 * r.overruns, 3, "all three, live");
+
+    ngx_push_hub_leave(&r.s);
+    tear_down("kept ahead");
+}
+
+
 int
 main(void)
 {
@@ -459,6 +505,7 @@ main(void)
     test_blocked();
     test_joining();
     test_overrun_live_only();
+    test_kept_ahead();
     test_slices();
     test_ends();
 

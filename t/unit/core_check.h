@@ -199,7 +199,13 @@ core_check_log(ngx_push_shared_t *sh, ngx_push_channel_t *ch)
                   && m->flags & NGX_PUSH_MESSAGE_IN_LOG, "log: slot %lu",
                   (unsigned long) i);
         core_need(m->seq > seq && m->seq <= ch->last, "log: number");
-        core_need(core_message(&sh->arena, m, ch->epoch), "message is broken");
+        core_need(core_message(&sh->arena, m,
+                               ch->mirrored
+                               ? ngx_push_terms_epoch(
+                                     ngx_push_lineage(ch)->terms, ch->epoch,
+                                     m->seq)
+                               : ch->epoch),
+                  "message is broken");
 
         seq = m->seq;
         ngx_push_message_words(m, &word, &word, &topic, &word);

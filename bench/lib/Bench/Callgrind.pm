@@ -41,6 +41,9 @@ sub _run {
     local $ENV{CALLGRIND_OUT} = File::Temp::tempdir('push-callgrind-XXXXXX',
                                                     TMPDIR => 1, CLEANUP => 1);
 
+    # workers, who are not root, write there, too
+    chmod 0777, $ENV{CALLGRIND_OUT};
+
     my $server = Bench::Server->start($opt->{kind}, %$opt,
                                       single => !$opt->{workers},
                                       workers => $opt->{workers} // 1,

@@ -172,6 +172,7 @@ sub _push_locations {
 HTTP
         location = /pub { push_publish \$arg_channel; }
         location = /sub { push_subscribe \$arg_channel; }
+        location = /status { push_status; }
         location = /held { limit_req zone=held burst=1000000;
                             limit_req_log_level info; }
 LOCATIONS

@@ -39,7 +39,7 @@ sub slurp {
 # A server with an example's configuration.  What is changed: the ports, and
 # that it stays in the foreground.  An example that leaves logs and temporary
 # files to the NGINX it is for gets its own.  Options: before, called with the
-# server when its folder is there.
+# server when its folder is there; edit, called with the text for another one.
 
 sub example {
     my ($name, %opt) = @_;
@@ -49,6 +49,8 @@ sub example {
 
     $text =~ s{^(\s*listen\s+)(?:127\.0\.0\.1:)?\d+}
               { $1 . '127.0.0.1:%%PORT' . ++$ports . '%%' }gme;
+
+    $text = $opt{edit}->($text) if $opt{edit};
 
     my $main = "daemon off;\n";
 

@@ -45,6 +45,8 @@ my @port_locks;
 #   allow     patterns of log lines that are no failure
 #   start     0: do not start it yet
 #
+# PUSH_HIBERNATE=off is "push_hibernate off" for all that has none of its own.
+#
 # In all of the text %%PORT%%, %%PORT2%% ... are free ports, %%PREFIX%% is the
 # folder, %%CERT%% and %%KEY%% a certificate for localhost.
 
@@ -124,7 +126,11 @@ sub _text {
     my ($self) = @_;
     my $conf = $self->{conf} // '';
 
-    return $self->expand($conf) if $conf =~ /^\s*http\s*\{/m;
+    if ($conf =~ /^\s*http\s*\{/m) {
+        my $hibernate = hibernate($conf =~ s/\bhttp\s*\{//r);
+
+        return $self->expand($conf =~ s/\bhttp\s*\{\K/ $hibernate/r);
+    }
 
     my $main = $self->{main} // '';
     my $events = $self->{events} // '';
@@ -154,6 +160,7 @@ sub _text {
         qw(client_body proxy fastcgi uwsgi scgi);
 
     my $log = $http =~ /^\s*access_log\s/m ? '' : "access_log logs/access.log;";
+    my $hibernate = $self->{module} // $module ? hibernate($http) : '';
 
     return $self->expand(<<EOT);
 daemon off;
@@ -169,9 +176,24 @@ $events
 http {
 $temp
 $log
+$hibernate
 $http
 }
 EOT
+}
+
+
+# what PUSH_HIBERNATE adds to the lines of http {}, of those that use us
+
+sub hibernate {
+    my ($http) = @_;
+    my $value = $ENV{PUSH_HIBERNATE} or return '';
+
+    return '' unless $http =~ /\bpush_/;
+
+    1 while $http =~ s/\{[^{}]*\}//g;
+
+    return $http =~ /\bpush_hibernate\b/ ? '' : "push_hibernate $value;";
 }
 
 

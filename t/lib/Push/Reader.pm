@@ -15,8 +15,9 @@ package Push::Reader;
 # Options: start (what the query asks for, "latest"), delay (a number or code:
 # seconds before it comes back; undef: it does not), name, keep (0: counts
 # only), on_message (called with reader and id), transport ("sse", see
-# Push::Transports), vary (called before each connection: its options anew);
-# those of Push::Client.
+# Push::Transports), vary (called before each connection: its options anew),
+# refusable (1: a WebSocket may be told to come again later); those of
+# Push::Client.
 
 use strict;
 use warnings;

@@ -101,7 +101,7 @@ sub name { $_[0]{name} }
 
 sub is_http2 { $_[0]{http2} }
 sub is_http10 { $_[0]{http10} }
-sub is_kept { $_[0]{kept} }
+sub is_kept { $_[0]{kept} || ($ENV{PUSH_HIBERNATE} // '') eq 'off' }
 sub is_tls { $_[0]{tls} }
 
 

@@ -48,9 +48,11 @@ sub look {
     my ($self) = @_;
     my $reader = $self->{reader} or return;
 
-    return unless $self->closed && $self == ($reader->{client} // 0);
-
     my $status = $self->status // 200;
+
+    # a refusal may leave the connection open
+    return unless $self->closed || $self->ended && $status != 200;
+    return if $self != ($reader->{client} // 0);
 
     if ($status == 503) {
         $reader->note(refused => status => $status);
@@ -59,7 +61,7 @@ sub look {
         $reader->odd("status $status");
     }
 
-    $reader->gone($self->closed);
+    $reader->gone($self->closed || 'clean');
 }
 
 

@@ -86,6 +86,9 @@ sub look {
                       Push::Transports::one_of($reader));
         $reader->forget unless defined $since;
 
+    } elsif ($code == 1013 && $reader->{refusable}) {
+        $reader->note(refused => status => $code);
+
     } elsif ($code != 1012) {
         $reader->odd("closed with $code " . $self->why);
     }
