@@ -56,7 +56,8 @@ sub cut {
 }
 
 
-# whether the place was ever lost
+# Whether the place was ever lost, or the term that it is named by: that this
+# term began behind the place, nobody knows who has not seen it.
 
 sub is_lost {
     my ($self, $channel, $life, $term, $seq) = @_;
@@ -66,8 +67,19 @@ sub is_lost {
         my ($left, $last) = @$_;
 
         $seq > $last
+            || !$self->_has($channel, $life, $left, $term)
             || ($self->term_at($channel, $life, $left, $seq) // -1) != $true;
     } @{ $self->{cuts}{$channel}{$life} // [] };
+}
+
+sub _has {
+    my ($self, $channel, $life, $left, $term) = @_;
+    my $of = $self->{of}{$channel}{$life};
+
+    $left = ($of->{$left} // {})->{before}
+        while defined $left && $left != $term;
+
+    return defined $left;
 }
 
 

@@ -558,6 +558,19 @@ sub stop {
 }
 
 
+# Kills all its processes, as they die with their machine.  The master stands
+# still first: it would start others.
+
+sub crash {
+    my ($self) = @_;
+
+    $self->signal('STOP');
+    kill KILL => $self->_children(qr/./);
+
+    return $self->stop('KILL');
+}
+
+
 # the lines that must not be there
 
 sub scan {
