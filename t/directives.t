@@ -241,6 +241,14 @@ my %directives = (
                  'redis://127.0.0.1 zone=two' => 'unknown zone "two"',
                  'redis://127.0.0.1 timeout=x' => 'invalid value "timeout=x"' },
     },
+    push_redis_ack => {
+        levels => 'h',
+        good => [ 'accepted', 'replicated 1 100ms', 'replicated 100 1s' ],
+        bad => { '' => 'invalid number of arguments', 'all' => 'takes "accept',
+                 'replicated 1' => 'invalid number of arguments',
+                 'replicated 0 1s' => 'invalid number of replicas "0"',
+                 'replicated 1 x' => 'invalid time "x"' },
+    },
     push_drain_window => {
         levels => 'h',
         good => [ '10s', '1s', '0', '500ms' ],

@@ -314,7 +314,9 @@ subtest 'redis' => sub {
        'status');
     is($a->publish('/pub?channel=a', 'x', source => '127.0.0.2')->status, 403,
        'not from elsewhere');
-    is($redis->command('ACL', 'LOG')->[0], undef, 'and Redis refused nothing');
+    is(scalar(grep { my %e = @$_; $e{object} ne 'config|get' }
+              @{ $redis->command('ACL', 'LOG') }), 0,
+       'and Redis refused nothing that is needed');
 
     finish_servers();
 };
@@ -441,7 +443,7 @@ for my $file (map { s{\A\Q$root/}{}r } glob "$root/docs/*.md $root/README.md") {
 
             # files of the reader's; a key is good for any secret
             $text =~ s/\b(ca|cert)=[^\s;]+/$1=%%CERT%%/g;
-            $text =~ s/\b(key|password_file)=[^\s;]+/$1=%%KEY%%/g;
+            $text =~ s/\b(key|\w*password_file)=[^\s;]+/$1=%%KEY%%/g;
 
             if ($text =~ /^\s*location\b/m && $text !~ /^\s*server\b/m) {
                 @alternatives = ("$more server { listen 127.0.0.1:%%PORT%%;

@@ -128,7 +128,14 @@ sub all_works {
     is($redis->command('ACL', 'DRYRUN', 'push', 'UNSUBSCRIBE', 'x'), 'OK',
        'unsubscribe');
 
-    is_deeply($redis->command('ACL', 'LOG'), [], 'Redis refused nothing');
+    # its configuration is asked for, but not needed
+
+    my @refused = grep {
+        my %entry = @$_;
+        $entry{object} ne 'config|get';
+    } @{ $redis->command('ACL', 'LOG') };
+
+    is_deeply(\@refused, [], 'Redis refused nothing else');
     is(scalar(map { $_->log_lines(qr/NOPERM|refused/) } $a, $b, $c), 0,
        'and no log says so');
 

@@ -79,6 +79,11 @@ subtest 'good ones' => sub {
         'rediss://127.0.0.1', 'rediss://localhost:6380 verify=off',
         "rediss://127.0.0.1 verify=on ca=$cert",
         "rediss://127.0.0.1 ca=$cert cert=$cert key=$key",
+        'sentinel://127.0.0.1/main', 'sentinel://localhost:1,[::1]:2/a.b/3',
+        "sentinel://u\@127.0.0.1/main password_file=$secret",
+        "sentinel://127.0.0.1/main sentinel_password_file=$secret",
+        'sentinel://127.0.0.1/main tls=off',
+        "sentinel://127.0.0.1/main tls=on ca=$cert cert=$cert key=$key",
     );
 };
 
@@ -88,7 +93,14 @@ subtest 'URLs' => sub {
     bad('""', 'needs a URL');
     bad('127.0.0.1:6379', 'needs a URL that begins with "redis://"');
     bad('http://127.0.0.1', 'needs a URL');
-    bad('sentinel://a,b,c/name', 'not supported');
+    bad('sentinel://127.0.0.1', 'needs the name of the master');
+    bad('sentinel://a,b,c/na%20me', 'needs the name of the master');
+    bad('sentinel://:hunter2%@a,b/name', 'two hexadecimal digits');
+    bad('sentinel://127.0.0.1,,127.0.0.2/name', 'without a host');
+    bad('sentinel://:hunter2@127.0.0.1,/name', 'without a host');
+    bad('sentinel://127.0.0.1:0/name', 'port is not a number from 1 to 65535');
+    bad('sentinel://127.0.0.1/name/x', 'more than the name of the master');
+    bad('sentinel://hunter2@127.0.0.1/name', 'a user but no password');
     bad('redis://', 'without a host');
     bad('redis://127.0.0.1:0', 'port is not a number from 1 to 65535');
     bad('redis://127.0.0.1/x', 'not the number of a database');
@@ -120,7 +132,7 @@ subtest 'parameters' => sub {
 
     bad("$url $_=", "invalid value \"$_=\"")
         for qw(zone prefix connect_timeout timeout password_file ca cert key
-               verify);
+               verify tls sentinel_password_file);
     bad("$url $_", 'invalid value')
         for qw(timeout=0 timeout=x timeout=-1 connect_timeout=0
                connect_timeout=1x);
@@ -136,6 +148,10 @@ subtest 'passwords from files' => sub {
     bad("$url password_file=$prefix", 'cannot read the file.*directory');
     bad("$url password_file=$empty", 'without a password');
     bad("$url password_file=$large", 'too large');
+    bad("$url sentinel_password_file=$secret", 'a URL without sentinels');
+    bad("sentinel://127.0.0.1/main sentinel_password_file=$_->[0]", $_->[1])
+        for [ "$prefix/none", 'cannot open the file' ],
+            [ $empty, 'without a password' ], [ $large, 'too large' ];
     bad("redis://:hunter2\@127.0.0.1 password_file=$secret",
         'a password in its URL and a "password_file"');
 };
@@ -147,6 +163,11 @@ subtest 'TLS' => sub {
     bad("redis://127.0.0.1 $_", 'a parameter for TLS and a URL without')
         for "ca=$cert", "cert=$cert key=$key", 'verify=on', 'verify=off';
     bad("unix:/run/redis.sock ca=$cert", 'a URL without');
+    bad("$_ tls=on", 'for sentinels, and a URL without')
+        for $url, 'redis://127.0.0.1', 'unix:/run/redis.sock';
+    bad("sentinel://127.0.0.1/main ca=$cert", '"tls=on" with sentinels');
+    bad("sentinel://127.0.0.1/main tls=off verify=on",
+        '"tls=on" with sentinels');
     bad("$url verify=maybe", 'invalid value "verify=maybe"');
     bad("$url cert=$cert", 'one of "cert" and "key" without the other');
     bad("$url key=$key", 'one of "cert" and "key" without the other');
@@ -179,6 +200,45 @@ subtest 'zones' => sub {
 };
 
 
+subtest 'push_redis_ack' => sub {
+    my $redis = 'push_redis redis://127.0.0.1;';
+
+    for my $value ('accepted', 'replicated 1 100ms', 'replicated 100 1999ms') {
+        for my $text ("push_redis_ack $value; $redis",
+                      "$redis push_redis_ack $value;")
+        {
+            my ($good, $said) = check($text);
+
+            ok($good, "good: $text") or diag($said);
+            unlike($said, qr/warn|emerg/, 'nothing is said');
+        }
+    }
+
+    for ([ '', 'invalid number of arguments' ],
+         [ 'all', 'takes "accepted", or "replicated"' ],
+         [ 'replicated', 'takes "accepted", or "replicated"' ],
+         [ 'accepted 1 1s', 'takes "accepted", or "replicated"' ],
+         [ 'replicated 1', 'invalid number of arguments' ],
+         [ 'replicated 0 1s', 'invalid number of replicas "0"' ],
+         [ 'replicated 101 1s', 'invalid number of replicas "101"' ],
+         [ 'replicated x 1s', 'invalid number of replicas "x"' ],
+         [ 'replicated 1 x', 'invalid time "x"' ],
+         [ 'replicated 1 0', 'invalid time "0"' ],
+         [ 'replicated 1 2s', 'needs a "timeout" above the time' ],
+         [ 'accepted; push_redis_ack accepted', 'is duplicate' ])
+    {
+        my ($good, $said) = check("$redis push_redis_ack $_->[0];");
+
+        ok(!$good, "bad: $_->[0]");
+        like($said, qr/\[emerg\] .*$_->[1].* in \S+:\d+$/m, 'cause and place');
+        like($said, qr/\[emerg\] .*"push_redis_ack"/, 'directive');
+    }
+
+    bad('redis://127.0.0.1 timeout=1s', 'needs a "timeout" above the time',
+        'push_redis_ack replicated 1 1s;');
+};
+
+
 subtest 'places' => sub {
     bad('redis://127.0.0.1', 'directive is not allowed here',
         'server { listen 127.0.0.1:2;', "}\n$end");
@@ -188,11 +248,16 @@ subtest 'places' => sub {
 
 
 subtest 'a name that is not found' => sub {
-    my ($good, $said, $line) = check('push_redis redis://nowhere.invalid;');
+    for my $url ('redis://nowhere.invalid',
+                 'sentinel://127.0.0.1,nowhere.invalid/main')
+    {
+        my ($good, $said, $line) = check("push_redis $url;");
 
-    ok($good, 'is no failure');
-    like($said, qr/\[warn\] \S+ "push_redis" cannot find the host \S+ now .*:$line$/m,
-         'but said');
+        ok($good, 'is no failure');
+        like($said, qr/\[warn\] \S+ "push_redis" cannot find .*:$line$/m,
+             'but said');
+        like($said, qr/the host "nowhere\.invalid" now/, 'which one');
+    }
 };
 
 

@@ -161,7 +161,9 @@ struct ngx_push_publish_s {
     unsigned                  first:1;       /* If-None-Match: * */
     unsigned                  end:1;         /* seal the channel */
     unsigned                  empty:1;       /* seal without a message */
+    unsigned                  lacking:1;     /* fewer copies than asked for */
 
+    ngx_uint_t                replicated;    /* copies, then */
     uint64_t                  time;          /* given elsewhere, 0: now */
 
     ngx_push_rules_t         *rules;

@@ -18,10 +18,11 @@
 #define NGX_HTTP_PUSH_MULTI_STATUS  207
 
 
-static ngx_uint_t ngx_http_push_outcome_status(ngx_push_target_t *t);
+static ngx_uint_t ngx_http_push_outcome_status(ngx_push_publish_t *publish,
+    ngx_push_target_t *t);
 static ngx_uint_t ngx_http_push_published_status(ngx_push_publish_t *p);
 static u_char *ngx_http_push_published_object(u_char *p,
-    ngx_push_target_t *t, ngx_uint_t status);
+    ngx_push_publish_t *publish, ngx_push_target_t *t, ngx_uint_t status);
 static ngx_int_t ngx_http_push_refused(ngx_http_request_t *r,
     ngx_push_target_t *t);
 static ngx_int_t ngx_http_push_refuse(ngx_http_request_t *r,
@@ -55,9 +56,9 @@ ngx_http_push_published(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
 
     for (i = 0; i < publish->ntargets; i++) {
         len += sizeof("{\"channel\":,\"status\":000,\"id\":\"\","
-                      "\"subscribers\":,\"nodes\":},")
+                      "\"subscribers\":,\"nodes\":,\"replicated\":},")
                + ngx_push_json_string_size(&t[i].channel) + NGX_PUSH_ID_LEN
-               + 2 * NGX_INT_T_LEN;
+               + 3 * NGX_INT_T_LEN;
     }
 
     p = ngx_pnalloc(r->pool, len);
@@ -70,7 +71,7 @@ ngx_http_push_published(ngx_http_request_t *r, ngx_http_push_ctx_t *ctx,
     for (i = 0; i < publish->ntargets; i++) {
         *p++ = i ? ',' : '[';
 
-        p = ngx_http_push_published_object(p, &t[i], status);
+        p = ngx_http_push_published_object(p, publish, &t[i], status);
 
         ctx->subscribers += t[i].subscribers;
     }
@@ -111,7 +112,7 @@ ngx_http_push_published_status(ngx_push_publish_t *p)
         }
 
         if (p->targets[i].outcome == NGX_PUSH_CREATED) {
-            status = NGX_HTTP_CREATED;
+            status = p->lacking ? NGX_HTTP_ACCEPTED : NGX_HTTP_CREATED;
         }
     }
 
@@ -120,8 +121,8 @@ ngx_http_push_published_status(ngx_push_publish_t *p)
 
 
 static u_char *
-ngx_http_push_published_object(u_char *p, ngx_push_target_t *t,
-    ngx_uint_t status)
+ngx_http_push_published_object(u_char *p, ngx_push_publish_t *publish,
+    ngx_push_target_t *t, ngx_uint_t status)
 {
     u_char  id[NGX_PUSH_ID_LEN];
 
@@ -129,7 +130,8 @@ ngx_http_push_published_object(u_char *p, ngx_push_target_t *t,
     p = ngx_push_json_string(p, &t->channel);
 
     if (status == NGX_HTTP_PUSH_MULTI_STATUS) {
-        p = ngx_sprintf(p, ",\"status\":%ui", ngx_http_push_outcome_status(t));
+        p = ngx_sprintf(p, ",\"status\":%ui",
+                        ngx_http_push_outcome_status(publish, t));
     }
 
     if (t->id.seq) {
@@ -146,6 +148,10 @@ ngx_http_push_published_object(u_char *p, ngx_push_target_t *t,
         p = ngx_sprintf(p, ",\"nodes\":%ui", t->nodes);
     }
 
+    if (publish->lacking && t->outcome == NGX_PUSH_CREATED) {
+        p = ngx_sprintf(p, ",\"replicated\":%ui", publish->replicated);
+    }
+
     *p++ = '}';
 
     return p;
@@ -153,12 +159,13 @@ ngx_http_push_published_object(u_char *p, ngx_push_target_t *t,
 
 
 static ngx_uint_t
-ngx_http_push_outcome_status(ngx_push_target_t *t)
+ngx_http_push_outcome_status(ngx_push_publish_t *publish,
+    ngx_push_target_t *t)
 {
     switch (t->outcome) {
 
     case NGX_PUSH_CREATED:
-        return NGX_HTTP_CREATED;
+        return publish->lacking ? NGX_HTTP_ACCEPTED : NGX_HTTP_CREATED;
 
     case NGX_PUSH_REPEATED:
         return NGX_HTTP_OK;

@@ -16,6 +16,9 @@
 /* push_redis: gives a zone its Redis */
 
 
+#define NGX_HTTP_PUSH_REDIS_REPLICAS  100
+
+
 /* one push_redis; its zone is looked up when all of them are known */
 
 typedef struct {
@@ -28,6 +31,9 @@ typedef struct {
 
 typedef struct {
     ngx_array_t              redis;          /* of ngx_http_push_redis_t * */
+    ngx_uint_t               replicas;       /* push_redis_ack, or 0 */
+    ngx_msec_t               timeout;        /* of it, or 0 */
+    ngx_flag_t               ack;            /* it is set */
 } ngx_http_push_redis_main_conf_t;
 
 
@@ -35,6 +41,8 @@ static char *ngx_http_push_redis(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_push_redis_parse(ngx_conf_t *cf,
     ngx_http_push_redis_t *hr);
+static char *ngx_http_push_redis_ack(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static void *ngx_http_push_redis_create_main_conf(ngx_conf_t *cf);
 static ngx_int_t ngx_http_push_redis_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_push_redis_find_zone(ngx_conf_t *cf,
@@ -48,6 +56,13 @@ static ngx_command_t  ngx_http_push_redis_commands[] = {
     { ngx_string("push_redis"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_push_redis,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("push_redis_ack"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE13,
+      ngx_http_push_redis_ack,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
@@ -159,6 +174,62 @@ ngx_http_push_redis_parse(ngx_conf_t *cf, ngx_http_push_redis_t *hr)
 }
 
 
+/* accepted | replicated n timeout */
+
+static char *
+ngx_http_push_redis_ack(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_push_redis_main_conf_t *rmcf = conf;
+
+    ngx_int_t   n, ms;
+    ngx_str_t  *value;
+
+    if (rmcf->ack) {
+        return "is duplicate";
+    }
+
+    rmcf->ack = 1;
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2) {
+
+        return ngx_strcmp(value[1].data, "accepted") == 0
+               ? NGX_CONF_OK
+               : "takes \"accepted\", or \"replicated\" with a number of "
+                 "replicas and a time";
+    }
+
+    if (ngx_strcmp(value[1].data, "replicated") != 0) {
+        return "takes \"accepted\", or \"replicated\" with a number of "
+               "replicas and a time";
+    }
+
+    n = ngx_atoi(value[2].data, value[2].len);
+
+    if (n < 1 || n > NGX_HTTP_PUSH_REDIS_REPLICAS) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"push_redis_ack\" has an invalid number of "
+                           "replicas \"%V\"", &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    ms = ngx_parse_time(&value[3], 0);
+
+    if (ms == NGX_ERROR || ms == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"push_redis_ack\" has an invalid time \"%V\"",
+                           &value[3]);
+        return NGX_CONF_ERROR;
+    }
+
+    rmcf->replicas = n;
+    rmcf->timeout = ms;
+
+    return NGX_CONF_OK;
+}
+
+
 static void *
 ngx_http_push_redis_create_main_conf(ngx_conf_t *cf)
 {
@@ -204,6 +275,17 @@ ngx_http_push_redis_init(ngx_conf_t *cf)
         default:
             return NGX_ERROR;
         }
+
+        if (rmcf->replicas && rmcf->timeout >= hr[i]->conf.timeout) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"push_redis\" needs a \"timeout\" above the time "
+                          "of \"push_redis_ack\" in %V:%ui",
+                          &hr[i]->file, hr[i]->line);
+            return NGX_ERROR;
+        }
+
+        hr[i]->conf.replicas = rmcf->replicas;
+        hr[i]->conf.replicated_timeout = rmcf->timeout;
 
         ngx_http_push_redis_set_resolver(cf, &hr[i]->conf);
 
@@ -274,8 +356,6 @@ ngx_http_push_redis_find_zone(ngx_conf_t *cf,
 }
 
 
-/* names alone are looked up */
-
 static void
 ngx_http_push_redis_set_resolver(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
 {
@@ -284,15 +364,16 @@ ngx_http_push_redis_set_resolver(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (clcf->resolver == NULL
-        || clcf->resolver->connections.nelts == 0
-        || conf->url.path.len
-        || conf->url.literal
-        || ngx_inet_addr(conf->url.host.data, conf->url.host.len)
-           != INADDR_NONE)
+        || clcf->resolver->connections.nelts == 0)
     {
         return;
     }
 
     conf->resolver = clcf->resolver;
     conf->resolver_timeout = conf->connect_timeout;
+
+    if (conf->sentinels) {
+        conf->sentinels->resolver = conf->resolver;
+        conf->sentinels->resolver_timeout = conf->resolver_timeout;
+    }
 }

@@ -63,10 +63,23 @@ ngx_push_redis_start(ngx_push_zone_t *zone)
 
     redis = zone->peer;
 
+    ngx_queue_init(&redis->asked);
+    ngx_queue_init(&redis->unsure);
+
     redis->commands.conf = redis->conf;
     redis->commands.log = ngx_cycle->log;
     redis->commands.data = redis;
     redis->commands.up = ngx_push_redis_up;
+
+    if (redis->conf->sentinels) {
+        redis->finder.conf = redis->conf->sentinels;
+        redis->finder.users[0] = &redis->commands;
+        redis->finder.users[1] = &redis->channels;
+        redis->commands.sentinel = &redis->finder;
+        redis->channels.sentinel = &redis->finder;
+
+        ngx_push_redis_sentinel_start(&redis->finder);
+    }
 
     ngx_push_redis_connect(&redis->commands);
 
@@ -101,6 +114,10 @@ ngx_push_redis_stop(ngx_push_zone_t *zone)
 
     ngx_push_redis_leave(zone);
     ngx_push_redis_close(&redis->commands);
+
+    if (redis->conf->sentinels) {
+        ngx_push_redis_sentinel_stop(&redis->finder);
+    }
 }
 
 
@@ -150,6 +167,7 @@ ngx_push_redis_up(ngx_push_redis_connection_t *c)
     redis = c->data;
 
     if (redis->leading) {
+        ngx_push_redis_advise(redis);
         ngx_push_redis_read_some(redis);
     }
 }

@@ -25,6 +25,7 @@ static ngx_int_t ngx_push_redis_answer_parse(ngx_push_redis_connection_t *c,
 static void ngx_push_redis_answer_give(ngx_push_redis_connection_t *c,
     redisReply *reply);
 static ngx_uint_t ngx_push_redis_answer_is_pong(redisReply *reply);
+static ngx_uint_t ngx_push_redis_answer_is_message(redisReply *reply);
 
 
 static u_char  ngx_push_redis_input[NGX_PUSH_REDIS_READ_SIZE];
@@ -141,6 +142,11 @@ ngx_push_redis_answer_give(ngx_push_redis_connection_t *c, redisReply *reply)
         return;
     }
 
+    if (c->beside && ngx_push_redis_answer_is_message(reply)) {
+        c->beside(c, reply);
+        return;
+    }
+
     ring = &c->pending;
 
     if (ring->n == 0) {
@@ -189,4 +195,20 @@ ngx_push_redis_answer_is_pong(redisReply *reply)
            && reply->len == 4
            && ngx_strncasecmp((u_char *) reply->str, (u_char *) "pong", 4)
               == 0;
+}
+
+
+static ngx_uint_t
+ngx_push_redis_answer_is_message(redisReply *reply)
+{
+    redisReply  *kind;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3) {
+        return 0;
+    }
+
+    kind = reply->element[0];
+
+    return kind->type == REDIS_REPLY_STRING && kind->len == 7
+           && ngx_memcmp(kind->str, "message", 7) == 0;
 }

@@ -12,6 +12,7 @@
 #include "ngx_push_mirror.h"
 #include "ngx_push_redis.h"
 #include "ngx_push_redis_script.h"
+#include "ngx_push_redis_sentinel.h"
 
 
 /* what the files of the backplane share */
@@ -94,6 +95,12 @@ struct ngx_push_redis_s {
     ngx_push_redis_conf_t        *conf;
     ngx_push_redis_connection_t   commands;
     ngx_push_redis_connection_t   channels;  /* the leader's */
+    ngx_push_redis_sentinel_t     finder;    /* of the master for both */
+
+    /* publishes that WAIT was sent for, or is to be sent */
+
+    ngx_queue_t                   asked;
+    ngx_queue_t                   unsure;
 
     /* the leader's: what it follows */
 
@@ -107,6 +114,8 @@ struct ngx_push_redis_s {
     ngx_uint_t                    bucket;    /* up to here all is looked at */
     ngx_event_t                   scan;
 
+    uint32_t                      advised;   /* the term that was looked at */
+
     ngx_str_t                     canary;
     ngx_msec_t                    canary_sent;
     ngx_msec_t                    canary_heard;
@@ -114,8 +123,18 @@ struct ngx_push_redis_s {
 
     unsigned                      leading:1;
     unsigned                      leaving:1;
+    unsigned                      unsaved:1; /* there is no append-only file */
 };
 
+
+/* a publish that is done when replicas have it, or the time is over */
+
+typedef struct {
+    ngx_queue_t                queue;
+    ngx_push_publish_t        *publish;
+} ngx_push_redis_ack_t;
+
+void ngx_push_redis_ack(ngx_push_redis_t *redis, ngx_push_redis_ack_t *ack);
 
 /* a script with its keys and arguments; NGX_ERROR: no memory */
 
@@ -168,6 +187,10 @@ void ngx_push_redis_lead(ngx_push_redis_t *redis);
 void ngx_push_redis_unlead(ngx_push_redis_t *redis);
 void ngx_push_redis_lead_tick(ngx_push_redis_t *redis);
 void ngx_push_redis_lead_wake(ngx_push_redis_t *redis);
+
+/* warns of what in the configuration of Redis loses messages */
+
+void ngx_push_redis_advise(ngx_push_redis_t *redis);
 
 /* whether what the leader publishes comes back to it; 1: this is it */
 

@@ -16,12 +16,16 @@
 
 static char *ngx_push_redis_conf_password(ngx_conf_t *cf,
     ngx_push_redis_conf_t *conf);
-static char *ngx_push_redis_conf_read(ngx_conf_t *cf,
+static char *ngx_push_redis_conf_read(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *password);
+static char *ngx_push_redis_conf_sentinels(ngx_conf_t *cf,
     ngx_push_redis_conf_t *conf);
 static char *ngx_push_redis_conf_name(ngx_conf_t *cf,
     ngx_push_redis_conf_t *conf);
+static u_char *ngx_push_redis_conf_node(u_char *p,
+    ngx_push_redis_node_t *node);
 static char *ngx_push_redis_conf_address(ngx_conf_t *cf,
-    ngx_push_redis_conf_t *conf);
+    ngx_push_redis_conf_t *conf, ngx_push_redis_node_t *node);
 static char *ngx_push_redis_conf_tls(ngx_conf_t *cf,
     ngx_push_redis_conf_t *conf);
 #if (NGX_SSL)
@@ -40,13 +44,15 @@ ngx_push_redis_conf_init(ngx_push_redis_conf_t *conf)
     conf->connect_timeout = 2000;
     conf->timeout = 2000;
     conf->verify = NGX_CONF_UNSET;
+    conf->tls = NGX_CONF_UNSET;
 }
 
 
 char *
 ngx_push_redis_conf_complete(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
 {
-    char  *rv;
+    char        *rv;
+    ngx_uint_t   i;
 
     rv = ngx_push_redis_conf_password(cf, conf);
     if (rv != NGX_CONF_OK) {
@@ -63,7 +69,14 @@ ngx_push_redis_conf_complete(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
         return rv;
     }
 
-    return ngx_push_redis_conf_address(cf, conf);
+    for (i = 0; i < conf->url.nnodes; i++) {
+        rv = ngx_push_redis_conf_address(cf, conf, &conf->url.nodes[i]);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    return ngx_push_redis_conf_sentinels(cf, conf);
 }
 
 
@@ -80,7 +93,8 @@ ngx_push_redis_conf_password(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
             return "has a password in its URL and a \"password_file\"";
         }
 
-        return ngx_push_redis_conf_read(cf, conf);
+        return ngx_push_redis_conf_read(cf, &conf->password_file,
+                                        &url->password);
     }
 
     if (url->user.len && url->password.data == NULL) {
@@ -96,14 +110,12 @@ ngx_push_redis_conf_password(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
 /* without the ends of lines behind it */
 
 static char *
-ngx_push_redis_conf_read(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
+ngx_push_redis_conf_read(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *password)
 {
-    u_char     *buf;
-    ssize_t     n;
-    ngx_fd_t    fd;
-    ngx_str_t  *name;
-
-    name = &conf->password_file;
+    u_char    *buf;
+    ssize_t    n;
+    ngx_fd_t   fd;
 
     buf = ngx_pnalloc(cf->pool, NGX_PUSH_REDIS_SECRET + 1);
     if (buf == NULL || ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
@@ -135,7 +147,7 @@ ngx_push_redis_conf_read(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
     }
 
     if (n > NGX_PUSH_REDIS_SECRET) {
-        return "has a \"password_file\" that is too large";
+        return "has a file for a password that is too large";
     }
 
     while (n && (buf[n - 1] == LF || buf[n - 1] == CR)) {
@@ -143,13 +155,53 @@ ngx_push_redis_conf_read(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
     }
 
     if (n == 0) {
-        return "has a \"password_file\" without a password";
+        return "has a file for a password without a password";
     }
 
     buf[n] = '\0';
 
-    conf->url.password.data = buf;
-    conf->url.password.len = n;
+    password->data = buf;
+    password->len = n;
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * The sentinels have users and passwords of their own, as with other
+ * clients: those of the URL are the master's, and so is TLS.
+ */
+
+static char *
+ngx_push_redis_conf_sentinels(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
+{
+    ngx_push_redis_conf_t  *s;
+
+    if (!conf->url.sentinels) {
+        return conf->sentinel_password_file.len
+               ? "has a \"sentinel_password_file\" and a URL without sentinels"
+               : NGX_CONF_OK;
+    }
+
+    s = ngx_palloc(cf->pool, sizeof(ngx_push_redis_conf_t));
+    if (s == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *s = *conf;
+
+    ngx_str_null(&s->url.user);
+    ngx_str_null(&s->url.password);
+
+    s->url.db = 0;
+    s->url.tls = 0;
+
+    conf->sentinels = s;
+
+    if (conf->sentinel_password_file.len) {
+        return ngx_push_redis_conf_read(cf, &conf->sentinel_password_file,
+                                        &s->url.password);
+    }
 
     return NGX_CONF_OK;
 }
@@ -160,13 +212,20 @@ ngx_push_redis_conf_read(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
 static char *
 ngx_push_redis_conf_name(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
 {
+    size_t                 len;
     u_char                *p;
+    ngx_uint_t             i;
     ngx_push_redis_url_t  *url;
 
     url = &conf->url;
 
-    p = ngx_pnalloc(cf->pool, sizeof("rediss://[]:65535/65535?db=")
-                              + url->host.len + url->path.len);
+    len = sizeof("sentinel:///65535?db=") + url->master.len + url->path.len;
+
+    for (i = 0; i < url->nnodes; i++) {
+        len += sizeof(",[]:65535") + url->nodes[i].host.len;
+    }
+
+    p = ngx_pnalloc(cf->pool, len);
     if (p == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -177,9 +236,21 @@ ngx_push_redis_conf_name(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
         p = ngx_sprintf(p, "unix:%V", &url->path);
 
     } else {
-        p = ngx_sprintf(p, url->literal ? "%s[%V]:%ui" : "%s%V:%ui",
-                        url->tls ? "rediss://" : "redis://", &url->host,
-                        (ngx_uint_t) url->port);
+        p = ngx_sprintf(p, "%s://", url->sentinels ? "sentinel"
+                                   : url->tls ? "rediss" : "redis");
+
+        for (i = 0; i < url->nnodes; i++) {
+
+            if (i) {
+                *p++ = ',';
+            }
+
+            p = ngx_push_redis_conf_node(p, &url->nodes[i]);
+        }
+    }
+
+    if (url->sentinels) {
+        p = ngx_sprintf(p, "/%V", &url->master);
     }
 
     if (url->db) {
@@ -192,8 +263,17 @@ ngx_push_redis_conf_name(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
 }
 
 
+static u_char *
+ngx_push_redis_conf_node(u_char *p, ngx_push_redis_node_t *node)
+{
+    return ngx_sprintf(p, node->literal ? "[%V]:%ui" : "%V:%ui", &node->host,
+                       (ngx_uint_t) node->port);
+}
+
+
 static char *
-ngx_push_redis_conf_address(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
+ngx_push_redis_conf_address(ngx_conf_t *cf, ngx_push_redis_conf_t *conf,
+    ngx_push_redis_node_t *node)
 {
     u_char                *p;
     ngx_url_t              u;
@@ -201,7 +281,7 @@ ngx_push_redis_conf_address(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
 
     url = &conf->url;
 
-    p = ngx_pnalloc(cf->pool, sizeof("unix:[]:65535") + url->host.len
+    p = ngx_pnalloc(cf->pool, sizeof("unix:[]:65535") + node->host.len
                               + url->path.len);
     if (p == NULL) {
         return NGX_CONF_ERROR;
@@ -215,8 +295,7 @@ ngx_push_redis_conf_address(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
         p = ngx_sprintf(p, "unix:%V", &url->path);
 
     } else {
-        p = ngx_sprintf(p, url->literal ? "[%V]:%ui" : "%V:%ui", &url->host,
-                        (ngx_uint_t) url->port);
+        p = ngx_push_redis_conf_node(p, node);
     }
 
     *p = '\0';
@@ -224,8 +303,8 @@ ngx_push_redis_conf_address(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
     u.url.len = p - u.url.data;
 
     if (ngx_parse_url(cf->pool, &u) == NGX_OK) {
-        conf->addrs = u.addrs;
-        conf->naddrs = u.naddrs;
+        node->addrs = u.addrs;
+        node->naddrs = u.naddrs;
         return NGX_CONF_OK;
     }
 
@@ -244,7 +323,7 @@ ngx_push_redis_conf_address(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
                        "\"push_redis\" cannot find the host \"%V\" now "
                        "(it is looked up later if http {} has a "
                        "\"resolver\")",
-                       &url->host);
+                       &node->host);
 
     return NGX_CONF_OK;
 }
@@ -253,13 +332,23 @@ ngx_push_redis_conf_address(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
 static char *
 ngx_push_redis_conf_tls(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
 {
+    if (conf->tls != NGX_CONF_UNSET) {
+
+        if (!conf->url.sentinels) {
+            return "has \"tls\", which is for sentinels, and a URL without: "
+                   "write \"rediss://\"";
+        }
+
+        conf->url.tls = conf->tls;
+    }
+
     if (!conf->url.tls) {
 
         if (conf->ca.len || conf->cert.len || conf->key.len
             || conf->verify != NGX_CONF_UNSET)
         {
             return "has a parameter for TLS and a URL without: write "
-                   "\"rediss://\"";
+                   "\"rediss://\", or \"tls=on\" with sentinels";
         }
 
         return NGX_CONF_OK;
@@ -283,7 +372,7 @@ ngx_push_redis_conf_tls(ngx_conf_t *cf, ngx_push_redis_conf_t *conf)
 
 #else
 
-    return "has a \"rediss://\" URL, but this NGINX has no TLS";
+    return "needs TLS for its URL, but this NGINX has none";
 
 #endif
 }

@@ -16,28 +16,36 @@
 
 /* one push_redis; its strings end in a zero byte */
 
-typedef struct {
+typedef struct ngx_push_redis_conf_s  ngx_push_redis_conf_t;
+
+
+struct ngx_push_redis_conf_s {
     ngx_push_redis_url_t   url;
     ngx_str_t              name;             /* the URL without secrets */
     ngx_str_t              zone;             /* empty: the first one */
     ngx_str_t              prefix;
     ngx_str_t              password_file;
+    ngx_str_t              sentinel_password_file;
     ngx_str_t              ca;
     ngx_str_t              cert;
     ngx_str_t              key;
     ngx_flag_t             verify;
+    ngx_flag_t             tls;
     ngx_uint_t             seen;             /* parameters, as bits */
 
-    ngx_addr_t            *addrs;            /* as found at start */
-    ngx_uint_t             naddrs;
+    /* how the sentinels are asked, or NULL: there are none */
+    ngx_push_redis_conf_t *sentinels;
+
+    ngx_uint_t             replicas;         /* to wait for, or 0 */
+    ngx_msec_t             replicated_timeout;
     ngx_msec_t             connect_timeout;
     ngx_msec_t             timeout;
-    ngx_resolver_t        *resolver;         /* NULL: addrs alone */
+    ngx_resolver_t        *resolver;         /* NULL: found at start alone */
     ngx_msec_t             resolver_timeout;
 #if (NGX_SSL)
     ngx_ssl_t             *ssl;              /* with url.tls */
 #endif
-} ngx_push_redis_conf_t;
+};
 
 
 /* sets what holds unless a parameter says otherwise */

@@ -21,12 +21,15 @@
 
 
 static void ngx_push_redis_retry(ngx_event_t *ev);
+static void ngx_push_redis_begin(ngx_event_t *ev);
 static void ngx_push_redis_next(ngx_event_t *ev);
+static void ngx_push_redis_forget(ngx_push_redis_connection_t *c);
 static void ngx_push_redis_connecting(ngx_event_t *ev);
 static void ngx_push_redis_connected(ngx_push_redis_connection_t *c);
 static void ngx_push_redis_unconnected(ngx_event_t *ev);
 static void ngx_push_redis_release(ngx_push_redis_connection_t *c);
 static void ngx_push_redis_lost(ngx_push_redis_connection_t *c);
+static ngx_int_t ngx_push_redis_another(ngx_push_redis_connection_t *c);
 static void ngx_push_redis_wait(ngx_push_redis_connection_t *c);
 
 
@@ -65,13 +68,7 @@ ngx_push_redis_close(ngx_push_redis_connection_t *c)
     ngx_log_debug1(NGX_LOG_DEBUG_EVENT, c->log, 0, "push redis close \"%V\"",
                    &c->conf->name);
 
-    if (c->resolved) {
-        ngx_free(c->resolved);
-        c->resolved = NULL;
-    }
-
-    c->addrs = NULL;
-    c->naddrs = 0;
+    ngx_push_redis_forget(c);
 
     ring = c->pending;
 
@@ -106,7 +103,20 @@ ngx_push_redis_drop(ngx_push_redis_connection_t *c, const char *fmt, ...)
 }
 
 
-/* an attempt: all addresses in turn */
+void
+ngx_push_redis_hurry(ngx_push_redis_connection_t *c)
+{
+    if (!c->active || c->timer.handler != ngx_push_redis_retry) {
+        return;
+    }
+
+    c->attempts = 0;
+
+    ngx_add_timer(&c->timer, 1 + ngx_random() % NGX_PUSH_REDIS_BACKOFF_MIN);
+}
+
+
+/* an attempt: all nodes of the URL, all addresses of each in turn */
 
 static void
 ngx_push_redis_retry(ngx_event_t *ev)
@@ -116,12 +126,63 @@ ngx_push_redis_retry(ngx_event_t *ev)
     c = ev->data;
 
     c->attempts++;
+    c->asked = 0;
+
+    ngx_push_redis_begin(ev);
+}
+
+
+static void
+ngx_push_redis_begin(ngx_event_t *ev)
+{
+    ngx_push_redis_connection_t  *c;
+
+    c = ev->data;
+
     c->tried = 0;
     c->why.len = 0;
 
     c->timer.handler = ngx_push_redis_unconnected;
 
+    if (c->sentinel) {
+        ngx_push_redis_sentinel_ask(c);
+        return;
+    }
+
+    ngx_push_redis_place(c, &c->conf->url.nodes[c->nth]);
+}
+
+
+void
+ngx_push_redis_place(ngx_push_redis_connection_t *c,
+    ngx_push_redis_node_t *node)
+{
+    c->timer.handler = ngx_push_redis_unconnected;
+
+    if (c->timer.timer_set) {
+        ngx_del_timer(&c->timer);
+    }
+
+    if (c->sentinel || c->node != node) {
+        ngx_push_redis_forget(c);
+    }
+
+    c->node = node;
+
     ngx_push_redis_resolve(c);
+}
+
+
+static void
+ngx_push_redis_forget(ngx_push_redis_connection_t *c)
+{
+    if (c->resolved) {
+        ngx_free(c->resolved);
+        c->resolved = NULL;
+    }
+
+    c->addrs = NULL;
+    c->naddrs = 0;
 }
 
 
@@ -349,6 +410,7 @@ ngx_push_redis_lost(ngx_push_redis_connection_t *c)
 
         if (ngx_current_msec - c->since > NGX_PUSH_REDIS_STABLE) {
             c->attempts = 1;
+            c->asked = 0;
         }
 
     } else {
@@ -362,15 +424,39 @@ ngx_push_redis_lost(ngx_push_redis_connection_t *c)
             return;
         }
 
-        ngx_push_redis_report_down(c, 0);
+        if (c->sentinel || c->asked + 1 >= c->conf->url.nnodes) {
+            ngx_push_redis_report_down(c, 0);
+        }
     }
 
-    ngx_push_redis_wait(c);
+    if (ngx_push_redis_another(c) == NGX_OK) {
+        c->timer.handler = ngx_push_redis_begin;
+        ngx_add_timer(&c->timer, 1);
+
+    } else {
+        ngx_push_redis_wait(c);
+    }
+
     ngx_push_redis_pipe_lost(c, &ring);
 
     if (c->down && c->active && c->generation == generation) {
         c->down(c, &c->why);
     }
+}
+
+
+/* the next one is to be asked; NGX_DECLINED: that was the last */
+
+static ngx_int_t
+ngx_push_redis_another(ngx_push_redis_connection_t *c)
+{
+    if (c->sentinel) {
+        return NGX_DECLINED;
+    }
+
+    c->nth = (c->nth + 1) % c->conf->url.nnodes;
+
+    return (++c->asked < c->conf->url.nnodes) ? NGX_OK : NGX_DECLINED;
 }
 
 

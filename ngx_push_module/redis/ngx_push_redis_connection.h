@@ -28,6 +28,10 @@
  *
  * A user of Redis needs the commands INFO and PING for this, and SELECT if
  * the URL names a database.
+ *
+ * A connection to the sentinels is of the first kind, says something else in
+ * the beginning, and gets messages between its answers.  The others ask it
+ * where the master is, each time that they are made.
  */
 
 
@@ -35,6 +39,7 @@
 
 
 typedef struct ngx_push_redis_connection_s  ngx_push_redis_connection_t;
+typedef struct ngx_push_redis_sentinel_s    ngx_push_redis_sentinel_t;
 
 
 typedef void (*ngx_push_redis_up_pt)(ngx_push_redis_connection_t *c);
@@ -42,6 +47,7 @@ typedef void (*ngx_push_redis_down_pt)(ngx_push_redis_connection_t *c,
     ngx_str_t *why);
 typedef void (*ngx_push_redis_message_pt)(ngx_push_redis_connection_t *c,
     redisReply *reply);
+typedef ngx_int_t (*ngx_push_redis_greet_pt)(ngx_push_redis_connection_t *c);
 
 /*
  * The answer, or NULL: the connection was lost, or closed, before there was
@@ -98,6 +104,13 @@ struct ngx_push_redis_connection_s {
 
     ngx_push_redis_message_pt     message;
 
+    /* to a sentinel: what it says first, NGX_OK or NGX_ERROR: no memory */
+    ngx_push_redis_greet_pt       greet;
+    ngx_push_redis_message_pt     beside;
+
+    /* who knows the address, or NULL: it is in the URL */
+    ngx_push_redis_sentinel_t    *sentinel;
+
     uint32_t                      term;      /* 24 bits, never 0 */
     ngx_uint_t                    version;   /* 7.0.15 is 70015 */
     unsigned                      ready:1;   /* it is up */
@@ -115,6 +128,10 @@ struct ngx_push_redis_connection_s {
     ngx_event_t                   timer;
     ngx_event_t                   flush;
     ngx_resolver_ctx_t           *resolving;
+
+    ngx_push_redis_node_t        *node;
+    ngx_uint_t                    nth;       /* of the nodes in the URL */
+    ngx_uint_t                    asked;     /* of them, in this attempt */
 
     ngx_addr_t                   *addrs;
     ngx_addr_t                   *resolved;  /* addrs, if they are ours */
@@ -158,6 +175,10 @@ void ngx_push_redis_close(ngx_push_redis_connection_t *c);
 void ngx_cdecl ngx_push_redis_drop(ngx_push_redis_connection_t *c,
     const char *fmt, ...);
 
+/* does not wait any longer before it is made again */
+
+void ngx_push_redis_hurry(ngx_push_redis_connection_t *c);
+
 /*
  * Queues a command; nothing of it is needed afterwards but "data".  What is
  * queued within one turn of the event loop is written at once.  On a
@@ -179,6 +200,19 @@ void ngx_push_redis_resolve(ngx_push_redis_connection_t *c);
 void ngx_push_redis_resolve_cancel(ngx_push_redis_connection_t *c);
 void ngx_push_redis_try(ngx_push_redis_connection_t *c);
 
+/* NGX_OK, or NGX_DECLINED: the host is a name */
+
+ngx_int_t ngx_push_redis_is_address(ngx_push_redis_node_t *node);
+
+/*
+ * The node, from a sentinel; it calls ngx_push_redis_place() or
+ * ngx_push_redis_drop().
+ */
+
+void ngx_push_redis_sentinel_ask(ngx_push_redis_connection_t *c);
+void ngx_push_redis_place(ngx_push_redis_connection_t *c,
+    ngx_push_redis_node_t *node);
+
 /* TLS; calls ngx_push_redis_handshake() or ngx_push_redis_drop() */
 
 void ngx_push_redis_tls(ngx_push_redis_connection_t *c);
@@ -186,7 +220,14 @@ void ngx_push_redis_tls(ngx_push_redis_connection_t *c);
 /* AUTH, SELECT, INFO and PING; calls ngx_push_redis_ready() in the end */
 
 void ngx_push_redis_handshake(ngx_push_redis_connection_t *c);
+ngx_int_t ngx_push_redis_say(ngx_push_redis_connection_t *c,
+    const char **argv, ngx_uint_t argc, ngx_push_redis_reply_pt handler);
 void ngx_push_redis_ready(ngx_push_redis_connection_t *c);
+
+/* the rest of the line that begins with the name, or NGX_DECLINED */
+
+ngx_int_t ngx_push_redis_field(redisReply *info, const char *name,
+    ngx_str_t *value);
 
 /* watches what is up; it must have no timer */
 

@@ -60,6 +60,7 @@ ngx_push_redis_lead(ngx_push_redis_t *redis)
     redis->channels.message = ngx_push_redis_heard;
 
     ngx_push_redis_connect(&redis->channels);
+    ngx_push_redis_advise(redis);
 }
 
 

@@ -22,8 +22,6 @@
 
 static ngx_int_t ngx_push_redis_say_auth(ngx_push_redis_connection_t *c);
 static ngx_int_t ngx_push_redis_say_select(ngx_push_redis_connection_t *c);
-static ngx_int_t ngx_push_redis_say(ngx_push_redis_connection_t *c,
-    const char **argv, ngx_uint_t argc, ngx_push_redis_reply_pt handler);
 static void ngx_push_redis_on_auth(ngx_push_redis_connection_t *c,
     redisReply *reply, void *data);
 static void ngx_push_redis_on_select(ngx_push_redis_connection_t *c,
@@ -36,8 +34,6 @@ static void ngx_push_redis_on_ping(ngx_push_redis_connection_t *c,
     redisReply *reply, void *data);
 static ngx_int_t ngx_push_redis_refused(ngx_push_redis_connection_t *c,
     redisReply *reply, const char *command);
-static ngx_int_t ngx_push_redis_field(redisReply *info, const char *name,
-    ngx_str_t *value);
 static ngx_uint_t ngx_push_redis_version(ngx_str_t *text);
 static uint32_t ngx_push_redis_term(ngx_str_t *replid);
 
@@ -52,6 +48,18 @@ ngx_push_redis_handshake(ngx_push_redis_connection_t *c)
     c->term = 0;
     c->version = 0;
     c->master = 0;
+
+    if (c->greet) {
+
+        if (ngx_push_redis_pipe_open(c) != NGX_OK
+            || ngx_push_redis_say_auth(c) != NGX_OK
+            || c->greet(c) != NGX_OK)
+        {
+            ngx_push_redis_drop(c, "no memory");
+        }
+
+        return;
+    }
 
     if (ngx_push_redis_pipe_open(c) != NGX_OK
         || ngx_push_redis_say_auth(c) != NGX_OK
@@ -122,13 +130,13 @@ ngx_push_redis_say_select(ngx_push_redis_connection_t *c)
 }
 
 
-/* at most two words */
+/* at most three words */
 
-static ngx_int_t
+ngx_int_t
 ngx_push_redis_say(ngx_push_redis_connection_t *c, const char **argv,
     ngx_uint_t argc, ngx_push_redis_reply_pt handler)
 {
-    size_t                    lens[2];
+    size_t                    lens[3];
     ngx_uint_t                i;
     ngx_push_redis_command_t  command;
 
@@ -277,9 +285,7 @@ ngx_push_redis_refused(ngx_push_redis_connection_t *c, redisReply *reply,
 }
 
 
-/* the rest of the line that begins with the name */
-
-static ngx_int_t
+ngx_int_t
 ngx_push_redis_field(redisReply *info, const char *name, ngx_str_t *value)
 {
     size_t   len;

@@ -52,6 +52,14 @@ static ngx_push_redis_parameter_t  ngx_push_redis_parameters[] = {
       offsetof(ngx_push_redis_conf_t, password_file),
       ngx_push_redis_set_text },
 
+    { ngx_string("sentinel_password_file"),
+      offsetof(ngx_push_redis_conf_t, sentinel_password_file),
+      ngx_push_redis_set_text },
+
+    { ngx_string("tls"),
+      offsetof(ngx_push_redis_conf_t, tls),
+      ngx_push_redis_set_flag },
+
     { ngx_string("ca"),
       offsetof(ngx_push_redis_conf_t, ca),
       ngx_push_redis_set_text },

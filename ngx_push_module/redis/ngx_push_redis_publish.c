@@ -21,7 +21,9 @@
 typedef struct {
     ngx_push_publish_t        *publish;
     ngx_uint_t                 pending;
+    ngx_uint_t                 created;
     ngx_str_t                  blob;
+    ngx_push_redis_ack_t       ack;
 } ngx_push_redis_post_t;
 
 
@@ -298,9 +300,11 @@ ngx_push_redis_letter_flags(ngx_push_redis_call_t *call,
 static void
 ngx_push_redis_published(ngx_push_redis_call_t *call, redisReply *reply)
 {
+    ngx_push_redis_t         *redis;
     ngx_push_redis_post_t    *post;
     ngx_push_redis_letter_t  *letter;
 
+    redis = call->redis;
     letter = call->data;
     post = letter->post;
 
@@ -308,9 +312,17 @@ ngx_push_redis_published(ngx_push_redis_call_t *call, redisReply *reply)
         ngx_push_redis_accept(letter, reply);
     }
 
-    if (--post->pending == 0) {
-        post->publish->done(post->publish, NGX_OK);
+    if (--post->pending) {
+        return;
     }
+
+    if (redis->conf->replicas && post->created) {
+        post->ack.publish = post->publish;
+        ngx_push_redis_ack(redis, &post->ack);
+        return;
+    }
+
+    post->publish->done(post->publish, NGX_OK);
 }
 
 
@@ -339,6 +351,10 @@ ngx_push_redis_accept(ngx_push_redis_letter_t *letter, redisReply *reply)
     t->id.epoch = ngx_push_epoch(life, term);
     t->id.seq = ngx_push_redis_number(reply, 3);
     t->nodes = ngx_push_redis_number(reply, 4);
+
+    if (t->outcome == NGX_PUSH_CREATED) {
+        letter->post->created++;
+    }
 
     if (t->outcome != NGX_PUSH_CREATED || letter->post->publish->empty) {
         t->subscribers = ngx_push_mirror_subscribers(zone, &t->channel);

@@ -59,6 +59,13 @@ ngx_push_redis_report_up(ngx_push_redis_connection_t *c)
 {
     c->warned = 0;
 
+    if (c->greet) {
+        ngx_log_error(NGX_LOG_NOTICE, c->log, 0,
+                      "redis \"%V\" listens to the sentinel %V",
+                      &c->conf->name, c->peer.name);
+        return;
+    }
+
     ngx_log_error(NGX_LOG_NOTICE, c->log, 0,
                   "redis \"%V\" is up for %s: %V, version %ui.%ui.%ui, "
                   "term %06xD",
@@ -90,6 +97,10 @@ ngx_push_redis_report_down(ngx_push_redis_connection_t *c, ngx_uint_t lost)
 static const char *
 ngx_push_redis_report_kind(ngx_push_redis_connection_t *c)
 {
+    if (c->greet) {
+        return "sentinels";
+    }
+
     return c->message ? "subscriptions" : "commands";
 }
 

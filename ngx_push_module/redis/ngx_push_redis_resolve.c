@@ -33,9 +33,16 @@ ngx_push_redis_resolve(ngx_push_redis_connection_t *c)
 
     conf = c->conf;
 
-    if (conf->resolver == NULL) {
-        ngx_push_redis_resolve_known(c, "was not found when NGINX started, and "
-                                     "there is no \"resolver\" in http {}");
+    /* names alone are looked up */
+
+    if (conf->resolver == NULL || c->node->host.len == 0
+        || ngx_push_redis_is_address(c->node) == NGX_OK)
+    {
+        ngx_push_redis_resolve_known(c, c->sentinel
+                                     ? "a sentinel names it, and there is no "
+                                       "\"resolver\" in http {}"
+                                     : "was not found when NGINX started, and "
+                                       "there is no \"resolver\" in http {}");
         return;
     }
 
@@ -46,7 +53,7 @@ ngx_push_redis_resolve(ngx_push_redis_connection_t *c)
         return;
     }
 
-    ctx->name = conf->url.host;
+    ctx->name = c->node->host;
     ctx->handler = ngx_push_redis_resolved;
     ctx->data = c;
     ctx->timeout = conf->resolver_timeout;
@@ -70,6 +77,19 @@ ngx_push_redis_resolve_cancel(ngx_push_redis_connection_t *c)
         ngx_resolve_name_done(c->resolving);
         c->resolving = NULL;
     }
+}
+
+
+ngx_int_t
+ngx_push_redis_is_address(ngx_push_redis_node_t *node)
+{
+    if (node->literal
+        || ngx_inet_addr(node->host.data, node->host.len) != INADDR_NONE)
+    {
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -141,7 +161,7 @@ ngx_push_redis_resolve_copy(ngx_push_redis_connection_t *c,
     for (i = 0; i < n; i++) {
         ngx_memcpy(&sa[i], ctx->addrs[i].sockaddr, ctx->addrs[i].socklen);
 
-        ngx_inet_set_port(&sa[i].sockaddr, c->conf->url.port);
+        ngx_inet_set_port(&sa[i].sockaddr, c->node->port);
 
         addrs[i].sockaddr = &sa[i].sockaddr;
         addrs[i].socklen = ctx->addrs[i].socklen;
@@ -162,12 +182,12 @@ ngx_push_redis_resolve_known(ngx_push_redis_connection_t *c,
     const char *cause)
 {
     if (c->naddrs == 0) {
-        c->addrs = c->conf->addrs;
-        c->naddrs = c->conf->naddrs;
+        c->addrs = c->node->addrs;
+        c->naddrs = c->node->naddrs;
     }
 
     if (c->naddrs == 0) {
-        ngx_push_redis_drop(c, "host \"%V\": %s", &c->conf->url.host, cause);
+        ngx_push_redis_drop(c, "host \"%V\": %s", &c->node->host, cause);
         return;
     }
 

@@ -17,7 +17,6 @@
 #if (NGX_SSL)
 
 static void ngx_push_redis_tls_done(ngx_connection_t *pc);
-static ngx_int_t ngx_push_redis_tls_is_address(ngx_push_redis_url_t *url);
 static ngx_int_t ngx_push_redis_tls_check(ngx_push_redis_connection_t *c,
     ngx_ssl_conn_t *ssl);
 static ngx_int_t ngx_push_redis_tls_check_name(ngx_push_redis_connection_t *c);
@@ -26,12 +25,12 @@ static ngx_int_t ngx_push_redis_tls_check_name(ngx_push_redis_connection_t *c);
 void
 ngx_push_redis_tls(ngx_push_redis_connection_t *c)
 {
-    ngx_ssl_conn_t        *ssl;
-    ngx_connection_t      *pc;
-    ngx_push_redis_url_t  *url;
+    ngx_ssl_conn_t         *ssl;
+    ngx_connection_t       *pc;
+    ngx_push_redis_node_t  *node;
 
     pc = c->peer.connection;
-    url = &c->conf->url;
+    node = c->node;
 
     if (ngx_ssl_create_connection(c->conf->ssl, pc, NGX_SSL_CLIENT)
         != NGX_OK)
@@ -49,8 +48,8 @@ ngx_push_redis_tls(ngx_push_redis_connection_t *c)
 
     /* RFC 6066, 3: no literal addresses */
 
-    if (ngx_push_redis_tls_is_address(url) != NGX_OK
-        && SSL_set_tlsext_host_name(ssl, (char *) url->host.data) == 0)
+    if (ngx_push_redis_is_address(node) != NGX_OK
+        && SSL_set_tlsext_host_name(ssl, (char *) node->host.data) == 0)
     {
         ngx_push_redis_drop(c, "the host cannot be a name for TLS");
         return;
@@ -106,7 +105,7 @@ ngx_push_redis_tls_check(ngx_push_redis_connection_t *c,
 
     if (ngx_push_redis_tls_check_name(c) != NGX_OK) {
         ngx_push_redis_drop(c, "its certificate is not for \"%V\"",
-                            &c->conf->url.host);
+                            &c->node->host);
         return NGX_ERROR;
     }
 
@@ -117,16 +116,16 @@ ngx_push_redis_tls_check(ngx_push_redis_connection_t *c,
 static ngx_int_t
 ngx_push_redis_tls_check_name(ngx_push_redis_connection_t *c)
 {
-    int                    rc;
-    ngx_connection_t      *pc;
-    ngx_push_redis_url_t  *url;
-    X509                  *cert;
+    int                     rc;
+    ngx_connection_t       *pc;
+    ngx_push_redis_node_t  *node;
+    X509                   *cert;
 
     pc = c->peer.connection;
-    url = &c->conf->url;
+    node = c->node;
 
-    if (ngx_push_redis_tls_is_address(url) != NGX_OK) {
-        return ngx_ssl_check_host(pc, &url->host);
+    if (ngx_push_redis_is_address(node) != NGX_OK) {
+        return ngx_ssl_check_host(pc, &node->host);
     }
 
     cert = SSL_get_peer_certificate(pc->ssl->connection);
@@ -134,24 +133,11 @@ ngx_push_redis_tls_check_name(ngx_push_redis_connection_t *c)
         return NGX_ERROR;
     }
 
-    rc = X509_check_ip_asc(cert, (char *) url->host.data, 0);
+    rc = X509_check_ip_asc(cert, (char *) node->host.data, 0);
 
     X509_free(cert);
 
     return (rc == 1) ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_push_redis_tls_is_address(ngx_push_redis_url_t *url)
-{
-    if (url->literal
-        || ngx_inet_addr(url->host.data, url->host.len) != INADDR_NONE)
-    {
-        return NGX_OK;
-    }
-
-    return NGX_DECLINED;
 }
 
 #else

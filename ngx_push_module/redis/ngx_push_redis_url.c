@@ -12,8 +12,13 @@
 
 static ngx_int_t ngx_push_redis_url_server(ngx_pool_t *pool, ngx_str_t *rest,
     ngx_push_redis_url_t *url, char **cause);
-static ngx_int_t ngx_push_redis_url_host(ngx_pool_t *pool, ngx_str_t *text,
+static ngx_int_t ngx_push_redis_url_master(ngx_pool_t *pool, ngx_str_t *path,
     ngx_push_redis_url_t *url, char **cause);
+static ngx_int_t ngx_push_redis_url_nodes(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_push_redis_url_t *url, char **cause);
+static ngx_int_t ngx_push_redis_url_host(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_push_redis_node_t *node, char **cause);
+static ngx_uint_t ngx_push_redis_url_word(u_char ch);
 static ngx_int_t ngx_push_redis_url_literal(ngx_str_t *text, ngx_str_t *host,
     ngx_str_t *rest);
 static ngx_int_t ngx_push_redis_url_socket(ngx_pool_t *pool, ngx_str_t *rest,
@@ -59,14 +64,13 @@ ngx_push_redis_url_parse(ngx_pool_t *pool, ngx_str_t *text,
         return ngx_push_redis_url_server(pool, &rest, url, cause);
     }
 
-    if (ngx_push_redis_url_skip(&rest, "sentinel:")) {
-        *cause = "has a \"sentinel:\" URL, which is not supported; give the "
-                 "master's own";
-        return NGX_DECLINED;
+    if (ngx_push_redis_url_skip(&rest, "sentinel://")) {
+        url->sentinels = 1;
+        return ngx_push_redis_url_server(pool, &rest, url, cause);
     }
 
-    *cause = "needs a URL that begins with \"redis://\", \"rediss://\" or "
-             "\"unix:\"";
+    *cause = "needs a URL that begins with \"redis://\", \"rediss://\", "
+             "\"sentinel://\" or \"unix:\"";
 
     return NGX_DECLINED;
 }
@@ -78,7 +82,7 @@ ngx_push_redis_url_server(ngx_pool_t *pool, ngx_str_t *rest,
 {
     u_char     *p;
     ngx_int_t   rc;
-    ngx_str_t   db, host;
+    ngx_str_t   path, host;
 
     rc = ngx_push_redis_url_user(pool, rest, url, cause);
     if (rc != NGX_OK) {
@@ -86,31 +90,118 @@ ngx_push_redis_url_server(ngx_pool_t *pool, ngx_str_t *rest,
     }
 
     host = *rest;
+    ngx_str_null(&path);
 
     p = ngx_strlchr(rest->data, rest->data + rest->len, '/');
 
     if (p) {
         host.len = p - rest->data;
 
-        db.data = p + 1;
-        db.len = rest->len - host.len - 1;
+        path.data = p + 1;
+        path.len = rest->len - host.len - 1;
+    }
 
-        if (db.len && ngx_push_redis_url_db(&db, url) != NGX_OK) {
-            *cause = "has a URL whose path is not the number of a database "
-                     "(escape \"/\" in a password as %2F)";
-            return NGX_DECLINED;
+    if (url->sentinels) {
+        rc = ngx_push_redis_url_master(pool, &path, url, cause);
+        if (rc != NGX_OK) {
+            return rc;
         }
     }
 
-    return ngx_push_redis_url_host(pool, &host, url, cause);
+    if (path.len && ngx_push_redis_url_db(&path, url) != NGX_OK) {
+        *cause = url->sentinels
+                 ? "has a URL whose path has more than the name of the master "
+                   "and the number of a database"
+                 : "has a URL whose path is not the number of a database "
+                   "(escape \"/\" in a password as %2F)";
+        return NGX_DECLINED;
+    }
+
+    return ngx_push_redis_url_nodes(pool, &host, url, cause);
+}
+
+
+/* steps over a name, of what the sentinels take for one */
+
+static ngx_int_t
+ngx_push_redis_url_master(ngx_pool_t *pool, ngx_str_t *path,
+    ngx_push_redis_url_t *url, char **cause)
+{
+    size_t     i;
+    ngx_str_t  name;
+
+    for (i = 0; i < path->len && ngx_push_redis_url_word(path->data[i]); i++) {
+        /* void */
+    }
+
+    if (i == 0 || i > NGX_PUSH_REDIS_MAX_NAME
+        || (i < path->len && path->data[i] != '/'))
+    {
+        *cause = "needs the name of the master in its URL, as in "
+                 "\"sentinel://host,host/name\"";
+        return NGX_DECLINED;
+    }
+
+    name.data = path->data;
+    name.len = i;
+
+    i = ngx_min(i + 1, path->len);
+
+    path->data += i;
+    path->len -= i;
+
+    return ngx_push_redis_url_decode(pool, &name, &url->master);
+}
+
+
+/* one host, or those of sentinels with commas between them */
+
+static ngx_int_t
+ngx_push_redis_url_nodes(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_push_redis_url_t *url, char **cause)
+{
+    u_char                 *p, *last;
+    ngx_int_t               rc;
+    ngx_str_t               host;
+    ngx_uint_t              n;
+    ngx_push_redis_node_t  *node;
+
+    last = text->data + text->len;
+    n = 1;
+
+    for (p = text->data; p < last; p++) {
+        n += (url->sentinels && *p == ',');
+    }
+
+    node = ngx_pcalloc(pool, n * sizeof(ngx_push_redis_node_t));
+    if (node == NULL) {
+        return NGX_ERROR;
+    }
+
+    url->nodes = node;
+    url->nnodes = n;
+
+    for (host.data = text->data; n; host.data = p + 1, n--) {
+        p = (n > 1) ? ngx_strlchr(host.data, last, ',') : last;
+        host.len = p - host.data;
+
+        node->port = url->sentinels ? NGX_PUSH_REDIS_SENTINEL_PORT
+                                    : NGX_PUSH_REDIS_PORT;
+
+        rc = ngx_push_redis_url_host(pool, &host, node++, cause);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
 static ngx_int_t
 ngx_push_redis_url_host(ngx_pool_t *pool, ngx_str_t *text,
-    ngx_push_redis_url_t *url, char **cause)
+    ngx_push_redis_node_t *node, char **cause)
 {
-    u_char      ch, c;
     ngx_int_t   port;
     ngx_str_t   host, rest;
     ngx_uint_t  i;
@@ -122,17 +213,13 @@ ngx_push_redis_url_host(ngx_pool_t *pool, ngx_str_t *text,
             return NGX_DECLINED;
         }
 
-        url->literal = 1;
+        node->literal = 1;
 
     } else {
 
         for (i = 0; i < text->len && text->data[i] != ':'; i++) {
-            ch = text->data[i];
-            c = ch | 0x20;
 
-            if (!((c >= 'a' && c <= 'z') || (ch >= '0' && ch <= '9')
-                  || ch == '.' || ch == '-' || ch == '_'))
-            {
+            if (!ngx_push_redis_url_word(text->data[i])) {
                 *cause = "has a URL with a malformed host";
                 return NGX_DECLINED;
             }
@@ -150,8 +237,6 @@ ngx_push_redis_url_host(ngx_pool_t *pool, ngx_str_t *text,
         return NGX_DECLINED;
     }
 
-    url->port = NGX_PUSH_REDIS_PORT;
-
     if (rest.len) {
         port = (rest.data[0] == ':' && rest.len <= sizeof(":65535") - 1)
                ? ngx_atoi(rest.data + 1, rest.len - 1) : NGX_ERROR;
@@ -161,10 +246,24 @@ ngx_push_redis_url_host(ngx_pool_t *pool, ngx_str_t *text,
             return NGX_DECLINED;
         }
 
-        url->port = (in_port_t) port;
+        node->port = (in_port_t) port;
     }
 
-    return ngx_push_redis_url_decode(pool, &host, &url->host);
+    return ngx_push_redis_url_decode(pool, &host, &node->host);
+}
+
+
+/* what hosts and names of masters consist of */
+
+static ngx_uint_t
+ngx_push_redis_url_word(u_char ch)
+{
+    u_char  c;
+
+    c = ch | 0x20;
+
+    return (c >= 'a' && c <= 'z') || (ch >= '0' && ch <= '9')
+           || ch == '.' || ch == '-' || ch == '_';
 }
 
 
@@ -230,6 +329,12 @@ ngx_push_redis_url_socket(ngx_pool_t *pool, ngx_str_t *rest,
     if (path.len == 0 || path.data[0] != '/') {
         *cause = "has a \"unix:\" URL without an absolute path";
         return NGX_DECLINED;
+    }
+
+    url->nnodes = 1;
+    url->nodes = ngx_pcalloc(pool, sizeof(ngx_push_redis_node_t));
+    if (url->nodes == NULL) {
+        return NGX_ERROR;
     }
 
     rc = ngx_push_redis_url_decode(pool, &path, &url->path);

@@ -18,24 +18,37 @@
  *     redis://[user[:password]@]host[:port][/db]
  *     rediss://[user[:password]@]host[:port][/db]       the same over TLS
  *     unix:[//[user[:password]@]]/path[?db=db]
+ *     sentinel://[user[:password]@]host[:port],.../name[/db]
  *
  * User, password and path may have %XX.
  */
 
 
-#define NGX_PUSH_REDIS_PORT    6379
-#define NGX_PUSH_REDIS_MAX_DB  65535
+#define NGX_PUSH_REDIS_PORT           6379
+#define NGX_PUSH_REDIS_SENTINEL_PORT  26379
+#define NGX_PUSH_REDIS_MAX_DB         65535
+#define NGX_PUSH_REDIS_MAX_NAME       255
 
 
 typedef struct {
-    ngx_str_t   host;          /* an IPv6 address has no brackets */
-    ngx_str_t   path;          /* of a socket; then there is no host */
-    ngx_str_t   user;          /* empty: the default one */
-    ngx_str_t   password;      /* data NULL: none */
-    ngx_uint_t  db;
-    in_port_t   port;
-    unsigned    tls:1;
-    unsigned    literal:1;     /* the host is an address in brackets */
+    ngx_str_t               host;      /* an IPv6 address has no brackets */
+    ngx_addr_t             *addrs;     /* as found at start */
+    ngx_uint_t              naddrs;
+    in_port_t               port;
+    unsigned                literal:1; /* an IPv6 address */
+} ngx_push_redis_node_t;
+
+
+typedef struct {
+    ngx_push_redis_node_t  *nodes;     /* Redis itself, or the sentinels */
+    ngx_uint_t              nnodes;
+    ngx_str_t               master;    /* what the sentinels call it */
+    ngx_str_t               path;      /* of a socket; its node has no host */
+    ngx_str_t               user;      /* empty: the default one */
+    ngx_str_t               password;  /* data NULL: none */
+    ngx_uint_t              db;
+    unsigned                tls:1;
+    unsigned                sentinels:1;
 } ngx_push_redis_url_t;
 
 

@@ -26,6 +26,8 @@ my $owner = $$;
 #   conf        lines for redis.conf
 #   persist     1: an append-only file, synced at each write
 #   replica_of  another one
+#   sentinel_of one that it watches under the name "main", as a sentinel of
+#               "quorum" (2); "host" (127.0.0.1) is what it calls it
 #   start       0: do not start it yet
 
 sub new {
@@ -56,23 +58,49 @@ sub start {
 
     die 'it runs' if $self->{pid};
 
+    return $self->_wait_started($self->_sentinel) if $self->{sentinel_of};
+
     my $append = $self->{persist} ? 'yes' : 'no';
     my $of = $self->{replica_of};
-    my $socket = $self->socket;
     my $lines = $of ? 'replicaof 127.0.0.1 ' . $of->port : '';
+
+    return $self->_wait_started(<<"END");
+save ""
+appendonly $append
+appendfsync always
+repl-diskless-sync-delay 0
+$lines
+END
+}
+
+
+sub _sentinel {
+    my ($self) = @_;
+    my $port = $self->{sentinel_of}->port;
+    my $quorum = $self->{quorum} // 2;
+    my $host = $self->{host} // '127.0.0.1';
+
+    return <<"END";
+sentinel resolve-hostnames yes
+sentinel announce-hostnames yes
+sentinel monitor main $host $port $quorum
+sentinel down-after-milliseconds main 500
+sentinel failover-timeout main 1000
+END
+}
+
+
+sub _wait_started {
+    my ($self, $lines) = @_;
 
     open my $out, '>', "$self->{dir}/redis.conf" or die "redis.conf: $!";
     print $out <<"END";
 port $self->{port}
 bind 127.0.0.1
-unixsocket $socket
+unixsocket $self->{dir}/redis.sock
 dir $self->{dir}
 logfile $self->{dir}/log
 daemonize no
-save ""
-appendonly $append
-appendfsync always
-repl-diskless-sync-delay 0
 $lines
 $self->{conf}
 END
@@ -83,13 +111,14 @@ END
     return Push::Client->run_until(sub {
         die "$redis ended:\n" . $self->log if $self->ended;
 
-        return eval { $self->command('PING') eq 'PONG' };
+        return eval { $self->command('PING') eq 'PONG' } || $@ =~ /NOAUTH/;
     }, 20, "$redis to start");
 }
 
 
 sub _exec {
     my ($self) = @_;
+    my @mode = $self->{sentinel_of} ? '--sentinel' : ();
     my $pid = fork // die "fork: $!";
 
     if ($pid == 0) {
@@ -99,7 +128,7 @@ sub _exec {
         open STDIN, '<', '/dev/null';
         open STDOUT, '>>', "$self->{dir}/out";
         open STDERR, '>&', \*STDOUT;
-        { no warnings 'exec'; exec $redis, "$self->{dir}/redis.conf" }
+        { no warnings 'exec'; exec $redis, "$self->{dir}/redis.conf", @mode }
         print "$redis: $!\n";
         POSIX::_exit(127);
     }
@@ -187,9 +216,14 @@ sub connect {
 sub command {
     my ($self, @command) = @_;
 
-    my $c = delete $self->{connection} // $self->connect;
+    my $kept = delete $self->{connection};
+    my $c = $kept // $self->connect;
     my $answer = eval { $c->command(@command) };
     my $error = $@;
+
+    # sentinels close the connections of others as well
+    return $self->command(@command)
+        if $kept && $c->closed && $error =~ /\A(?:write|closed)/;
 
     # it is kept unless it is broken
     $self->{connection} = $c unless $c->closed;
@@ -205,7 +239,7 @@ sub info {
     my ($self, $section) = @_;
     my $text = $self->command('INFO', $section // 'server');
 
-    return { $text =~ /^(\w+):(.*?)\r?$/gm };
+    return { $text =~ /^([^:#\s]+):(.*?)\r?$/gm };
 }
 
 
@@ -233,6 +267,20 @@ sub wait_synced {
                && $info->{slave_repl_offset}
                   >= $of->info('replication')->{master_repl_offset};
     }, $timeout // 20, 'the replica to have all');
+}
+
+
+# a sentinel: until it knows the others and the replicas of its master
+
+sub wait_watching {
+    my ($self, $others, $replicas) = @_;
+
+    return Push::Client->run_until(sub {
+        my %is = @{ $self->command(qw(SENTINEL MASTER main)) };
+
+        return $is{'num-other-sentinels'} == $others
+               && $is{'num-slaves'} == $replicas && $is{flags} eq 'master';
+    }, 20, 'the sentinel to know all');
 }
 
 
