@@ -21,6 +21,14 @@
  */
 
 
+/* a place in this log: of its epoch, or of a term of the same life */
+
+#define ngx_push_pump_is_of(ch, s)                                           \
+    ((s)->epoch == (ch)->epoch                                               \
+     || ((ch)->mirrored                                                      \
+         && (((s)->epoch ^ (ch)->epoch) & NGX_PUSH_LIFE) == 0                \
+         && (s)->cursor <= (ch)->last))
+
 /* writes in one turn of the event loop */
 #define NGX_PUSH_SLICE  256
 
@@ -208,7 +216,7 @@ ngx_push_pump_low(ngx_push_group_t *g)
     {
         s = ngx_queue_data(q, ngx_push_subscription_t, queue);
 
-        if (s->epoch == ch->epoch
+        if (ngx_push_pump_is_of(ch, s)
             && s->cursor >= ngx_push_batch_floor(ch, s))
         {
             g->low = ngx_min(g->low, s->cursor);

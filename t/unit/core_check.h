@@ -30,6 +30,45 @@ static ngx_uint_t  core_checks;
          b = ngx_push_block_next(b))
 
 
+/* that of a message; terms that are forgotten have left it in its bytes */
+
+UNIT_UNUSED static uint64_t
+core_epoch(ngx_push_arena_t *arena, ngx_push_channel_t *ch,
+    ngx_push_message_t *m)
+{
+    u_char           *buf;
+    ngx_str_t         text;
+    ngx_push_id_t     id;
+    ngx_push_term_t  *terms;
+
+    if (!ch->mirrored) {
+        return ch->epoch;
+    }
+
+    terms = ngx_push_lineage(ch)->terms;
+
+    if (terms[NGX_PUSH_TERMS - 1].epoch == 0
+        || m->seq > terms[NGX_PUSH_TERMS - 1].end)
+    {
+        return ngx_push_terms_epoch(terms, ch->epoch, m->seq);
+    }
+
+    buf = malloc(m->size);
+    text.data = ngx_push_message_bytes(arena, m, buf) + 11;
+    text.len = NGX_PUSH_ID_LEN;
+
+    if (ngx_push_id_parse(&text, &id) != NGX_OK
+        || (id.epoch ^ ch->epoch) & NGX_PUSH_LIFE)
+    {
+        id.epoch = 0;
+    }
+
+    free(buf);
+
+    return id.epoch;
+}
+
+
 /* the row of blocks, the free lists and the sums */
 
 UNIT_UNUSED static int
@@ -200,11 +239,7 @@ core_check_log(ngx_push_shared_t *sh, ngx_push_channel_t *ch)
                   (unsigned long) i);
         core_need(m->seq > seq && m->seq <= ch->last, "log: number");
         core_need(core_message(&sh->arena, m,
-                               ch->mirrored
-                               ? ngx_push_terms_epoch(
-                                     ngx_push_lineage(ch)->terms, ch->epoch,
-                                     m->seq)
-                               : ch->epoch),
+                               core_epoch(&sh->arena, ch, m)),
                   "message is broken");
 
         seq = m->seq;
