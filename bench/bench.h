@@ -72,6 +72,7 @@ typedef enum {
 typedef struct {
     struct in_addr   host;
     uint32_t         port;
+    uint32_t         publish_port;   /* another server, or 0 */
     const char      *publish;     /* path, up to the name of the channel */
     const char      *subscribe;
     const char      *prefix;      /* of the names of channels */

@@ -35,6 +35,7 @@ static const char  bench_usage[] =
 "push-bench --port=N [--OPTION[=VALUE] ...]: publishes, subscribes, verifies\n"
 "\n"
 "  --host=127.0.0.1     an IPv4 address\n"
+"  --publish-port=N     publish there, at another server than that of --port\n"
 "  --publish=/pub?channel=, --subscribe=/sub?channel=\n"
 "  --prefix=bench-PID-  of the names of channels\n"
 "  --transport=sse      websocket, push.json, ndjson, poll; none: connect and\n"
@@ -96,6 +97,7 @@ bench_options_t   bench_options = {
 
 static bench_number_t  bench_numbers[] = {
     { "port", &bench_options.port, 1, 65535 },
+    { "publish-port", &bench_options.publish_port, 1, 65535 },
     { "subscribers", &bench_options.subscribers, 0,
                      BENCH_PROCESSES * BENCH_CLIENTS },
     { "channels", &bench_options.channels, 1, 10000000 },

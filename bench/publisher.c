@@ -142,7 +142,8 @@ bench_publish_connect(bench_publisher_t *p)
     memset(&sin, 0, sizeof(sin));
     sin.sin_family = AF_INET;
     sin.sin_addr = bench_options.host;
-    sin.sin_port = htons(bench_options.port);
+    sin.sin_port = htons(bench_options.publish_port
+                         ? bench_options.publish_port : bench_options.port);
 
     if (p->fd == -1
         || connect(p->fd, (struct sockaddr *) &sin, sizeof(sin)) == -1)
@@ -397,7 +398,7 @@ bench_publish_told(bench_publisher_t *p, const char *body)
 
     o = &bench_options;
 
-    if (o->churn || o->reconnect || o->foreign || o->slow
+    if (o->churn || o->reconnect || o->foreign || o->slow || o->publish_port
         || o->transport == BENCH_POLL)
     {
         return;

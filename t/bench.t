@@ -305,13 +305,18 @@ subtest 'the driver' => sub {
     local $ENV{SERVERS} = 'push bare';
     local $ENV{OUT} = $figures->filename;
 
-    my $r = command("$root/bench/run", 'smoke');
+    my $r = command("$root/bench/run", qw(smoke smoke-redis));
     is($r->{code}, 0, 'exit code') or diag($r->{err});
     like($r->{out}, qr/^a few: us +[\d.]+ +[\d.]+ +- +[\d.]+ x bare/m, 'a row');
 
     like(join('', <$figures>),
          qr/\Asmoke\tpush\tserver_us_per_delivery(?:\t[\d.]+){3}\t2$/m,
          'in numbers, too');
+
+    seek $figures, 0, 0;
+    like(join('', <$figures>),
+         qr/^smoke-redis\tpush\tredis_us_per_publish(?:\t[\d.]+){3}\t2$/m,
+         'behind Redis, at two pods');
 
     $r = command("$root/bench/run", 'nonsense');
     cmp_ok($r->{code}, '>', 0, 'no such run');

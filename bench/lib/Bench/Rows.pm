@@ -157,10 +157,62 @@ row('10 of 60 stalled, 16 KiB: us', 'stalled', $cpu,
 row('10 of 60 stalled, 16 KiB: memory grows by, B', 'stalled',
     'memory_growth_bytes', most(8_000_000));
 
+# behind Redis: beside the same without it
+
+my @redis = (servers => [qw(push nchan)], redis => 1);
+my $redis_cpu = 'redis_us_per_publish';
+my $redis_bytes = 'redis_bytes_per_publish';
+
+run('redis-publish', $runs{publish}{options}, @redis, history => '1000 10m');
+row('Redis: publish only, 1000 channels: us', 'redis-publish',
+    'server_us_per_publish', most_of_run(2, 'publish'));
+row('  of Redis itself: us', 'redis-publish', $redis_cpu, most(50));
+
+run('redis-publish-unix', $runs{publish}{options}, @redis, unix => 1,
+    servers => ['push'], history => '1000 10m');
+row('  by a unix socket: us', 'redis-publish-unix', 'server_us_per_publish',
+    most_of_run(2, 'publish'));
+
+# busy, with what waits at the pod and at Redis: what a core of Redis can do
+
+my @busy = qw(--subscribers=0 --channels=1000 --messages=200 --publishers=64
+              --window=0);
+
+run('publish-64', \@busy, servers => [qw(push nchan)], history => '1000 10m');
+run('redis-publish-64', \@busy, @redis, history => '1000 10m');
+row('Redis: the same by 64 publishers: us', 'redis-publish-64',
+    'server_us_per_publish', most_of_run(2, 'publish-64'));
+row('  of Redis itself: us', 'redis-publish-64', $redis_cpu, most(50));
+
+run('redis-fan-out', $runs{'fan-out-sse-1000-64'}{options}, @redis);
+row('Redis: fan-out, SSE, 1000, 64 B: us', 'redis-fan-out', $cpu,
+    most_of_run(1.10, 'fan-out-sse-1000-64'));
+
+run('redis-pods', $runs{'fan-out-sse-1000-64'}{options}, @redis, pods => 2);
+row('  published at another pod: us', 'redis-pods', $cpu,
+    most_of_run(1.10, 'fan-out-sse-1000-64'));
+row('  latency, p50: ms', 'redis-pods', 'latency_p50_ms');
+
+# what Redis sends: for each message the same, whoever listens
+
+for ([1, 10], [4, 10], [1, 1000], [4, 1000]) {
+    my ($workers, $n) = @$_;
+
+    run("redis-egress-$workers-$n", ["--subscribers=$n", '--messages=400'],
+        @redis, workers => $workers);
+    row("Redis sends, $workers workers, $n SSE: B/message",
+        "redis-egress-$workers-$n", $redis_bytes,
+        $workers + $n > 11 ? most_of_run(1.10, 'redis-egress-1-10') : ());
+}
+
 # what the test of the driver runs
 
 run('smoke', [qw(--subscribers=20 --messages=100)], hidden => 1);
 row('a few: us', 'smoke', $cpu, most_times(1000, 'bare'));
+
+run('smoke-redis', [qw(--subscribers=20 --messages=100)], @redis, pods => 2,
+    hidden => 1);
+row('a few at two pods: us of Redis', 'smoke-redis', $redis_cpu, most(100_000));
 
 # compressed once for all
 

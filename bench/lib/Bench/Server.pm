@@ -10,6 +10,7 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
+use Bench::Redis;
 use IO::Socket::INET;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep);
@@ -30,6 +31,10 @@ my @running;
 #   history      100 10m
 #   zone         256m
 #   tls, http2   also listen that way (push)
+#   redis        1: behind a Redis of its own (push, nchan)
+#   unix         by its unix socket (push)
+#   pods         2: there is another one on that Redis, and who publishes does
+#                it there
 #   single       in one process: no workers
 #   wrapper      a command to run it with
 
@@ -45,10 +50,16 @@ sub start {
     chmod 0755, $self->{prefix};
     mkdir "$self->{prefix}/$_" for qw(logs temp);
 
+    $self->{redis} = Bench::Redis->start if ($self->{redis} // 0) eq '1';
     $self->{$_} = free_port() for qw(port tls_port http2_port);
     $self->{pid} = $self->_run;
     push @running, $self;
     $self->_wait;
+    $self->_wait_redis if $self->{redis};
+
+    $self->{other} = $class->start($kind, %opt, pods => 1,
+                                   redis => $self->{redis})
+        if ($self->{pods} // 1) > 1;
 
     return $self;
 }
@@ -56,6 +67,7 @@ sub start {
 
 sub pid { $_[0]{pid} }
 sub port { $_[0]{port} }
+sub redis { $_[0]{redis} }
 
 # --tls and --http2 get their ports
 
@@ -75,6 +87,7 @@ sub arguments {
     my ($self) = @_;
 
     return ("--port=$self->{port}", "--master=$self->{pid}",
+            $self->{other} ? '--publish-port=' . $self->{other}->port : (),
             $self->{kind} eq 'push' ? () : '--foreign',
             $self->{kind} eq 'nchan' ? '--total=/total' : ());
 }
@@ -161,6 +174,10 @@ EOT
 sub _push_locations {
     my ($self) = @_;
 
+    my $redis = !$self->{redis} ? ''
+                : $self->{unix} ? 'push_redis unix:' . $self->{redis}->path . ';'
+                : 'push_redis redis://127.0.0.1:' . $self->{redis}->port . ';';
+
     $self->{server} = ($self->{tls} ? $self->_tls : '')
                       . ($self->{http2} ? $self->_http2 : '');
 
@@ -168,6 +185,7 @@ sub _push_locations {
     return $module, <<"HTTP", <<"LOCATIONS";
     push_zone push $self->{zone};
     push_history $self->{history};
+    $redis
     limit_req_zone \$host zone=held:1m rate=1r/m;
 HTTP
         location = /pub { push_publish \$arg_channel; }
@@ -182,25 +200,39 @@ LOCATIONS
 sub _nchan_locations {
     my ($self) = @_;
     my ($count, $age) = split ' ', $self->{history};
+    my ($upstream, $pass) = ('', '');
+
+    if ($self->{redis}) {
+        $upstream = 'upstream redis { nchan_redis_server redis://127.0.0.1:'
+                    . $self->{redis}->port . '; }';
+        $pass = 'nchan_redis_pass redis;';
+    }
 
     $self->{server} = '';
 
-    return nchan(), <<"HTTP", <<'LOCATIONS';
+    return nchan(), <<"HTTP", <<'LOCATIONS' =~ s/%REDIS%/$pass/gr;
+    $upstream
     nchan_shared_memory_size 512m;
     nchan_message_buffer_length $count;
     nchan_message_timeout $age;
 HTTP
-        location = /pub { nchan_publisher; nchan_channel_id $arg_channel; }
+        location = /pub {
+            nchan_publisher;
+            nchan_channel_id $arg_channel;
+            %REDIS%
+        }
         location = /sub {
             nchan_subscriber eventsource websocket;
             nchan_channel_id $arg_channel;
             nchan_subscriber_first_message newest;
+            %REDIS%
         }
         location = /total { nchan_stub_status; }
         location = /replay {
             nchan_subscriber eventsource websocket;
             nchan_channel_id $arg_channel;
             nchan_subscriber_first_message oldest;
+            %REDIS%
         }
 LOCATIONS
 }
@@ -269,6 +301,29 @@ sub _wait {
 }
 
 
+# until each worker has published, which it cannot before Redis is there for it;
+# of the channel nothing is told
+
+sub _wait_redis {
+    my ($self) = @_;
+    my $good = 0;
+
+    for (1 .. 1000) {
+        my $s = IO::Socket::INET->new("127.0.0.1:$self->{port}") or next;
+
+        print $s "POST /pub?channel=up HTTP/1.0\r\nContent-Length: 2\r\n\r\nup";
+
+        my $status = <$s> // '';
+
+        $good = $status =~ m{^HTTP/1\.1 20} ? $good + 1 : 0;
+        return if $good >= 16 * $self->{workers};
+        sleep 0.02 unless $good;
+    }
+
+    die "$self->{kind}: no Redis\n";
+}
+
+
 # those that call themselves so, which they do when they are ready
 
 sub _workers {
@@ -293,8 +348,13 @@ sub stop {
 
     @running = grep { $_ != $self } @running;
 
+    my $good = !$self->{other} || $self->{other}->stop($signal);
+
     kill $signal // 'TERM' => $self->{pid};
     waitpid $self->{pid}, 0;
+
+    # the other one may need it longer: it ends with who has started it
+    delete $self->{redis};
 
     my @lines = grep { /\[(?:alert|emerg)\]/ }
                 split /\n/, `cat $self->{prefix}/logs/error.log 2>/dev/null`;
@@ -306,7 +366,7 @@ sub stop {
         return 0;
     }
 
-    return 1;
+    return $good;
 }
 
 
