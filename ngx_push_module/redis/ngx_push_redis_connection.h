@@ -19,7 +19,7 @@
 
 /*
  * One connection of one worker to Redis, made again whenever it is lost.
- * NGINX moves the bytes, hiredis writes commands and reads answers.
+ * NGINX moves the bytes, hiredis reads answers.
  *
  * There are two kinds.  One for commands has no "message" handler, and every
  * command gets its answer.  One for subscriptions has one, which gets all
