@@ -169,7 +169,7 @@ row('Redis: publish only, 1000 channels: us', 'redis-publish',
 row('  of Redis itself: us', 'redis-publish', $redis_cpu, most(50));
 
 run('redis-publish-unix', $runs{publish}{options}, @redis, unix => 1,
-    servers => ['push'], history => '1000 10m');
+    servers => ['push'], history => '1000 10m', full => 1);
 row('  by a unix socket: us', 'redis-publish-unix', 'server_us_per_publish',
     most_of_run(2, 'publish'));
 
@@ -179,6 +179,8 @@ my @busy = qw(--subscribers=0 --channels=1000 --messages=200 --publishers=64
               --window=0);
 
 run('publish-64', \@busy, servers => [qw(push nchan)], history => '1000 10m');
+row('publish only, by 64 publishers: us', 'publish-64',
+    'server_us_per_publish');
 run('redis-publish-64', \@busy, @redis, history => '1000 10m');
 row('Redis: the same by 64 publishers: us', 'redis-publish-64',
     'server_us_per_publish', most_of_run(2, 'publish-64'));
@@ -199,7 +201,7 @@ for ([1, 10], [4, 10], [1, 1000], [4, 1000]) {
     my ($workers, $n) = @$_;
 
     run("redis-egress-$workers-$n", ["--subscribers=$n", '--messages=400'],
-        @redis, workers => $workers);
+        @redis, workers => $workers, full => 1);
     row("Redis sends, $workers workers, $n SSE: B/message",
         "redis-egress-$workers-$n", $redis_bytes,
         $workers + $n > 11 ? most_of_run(1.10, 'redis-egress-1-10') : ());
