@@ -189,6 +189,7 @@ sub hibernate {
     my ($http) = @_;
     my $value = $ENV{PUSH_HIBERNATE} or return '';
 
+    $http =~ s/#.*//g;
     return '' unless $http =~ /\bpush_/;
 
     1 while $http =~ s/\{[^{}]*\}//g;
